@@ -1,0 +1,252 @@
+"""The bodies of the public REST endpoints, from the same market as the pushes. No server here.
+
+Protocol page, sections 2.1, 2.3 and 2.5; seed 003 for the bodies printed there.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from . import refusals
+from .instruments import FUTURES, PAIRS, Instrument, Pair
+from .ladder import Level
+from .market import SCALE, Book, Market
+from .refusals import RefusedError
+from .wire import decimal_text
+
+__all__ = [
+    "config",
+    "futures_book",
+    "futures_depth",
+    "futures_instruments",
+    "futures_symbols",
+    "instruments",
+    "options_book",
+]
+
+_DEPTHS = (1, 10, 20, 50, 100)
+_FUNDING_MS = 8 * 3_600_000
+
+
+def config() -> dict[str, Any]:
+    """GET /open/public/config/v1: BTCUSD as printed in seed 003, ETHUSD alike."""
+    return {
+        "optionConfig": {pair.name: _option_config(pair) for pair in PAIRS},
+        "futuresConfig": {pair.name: _future_config(pair) for pair in PAIRS},
+    }
+
+
+def _option_config(pair: Pair) -> dict[str, Any]:
+    return {
+        "symbol": pair.name,
+        "takerFee": 0.0004,
+        "maxOrderNumber": 200,
+        "multiplier": pair.multiplier,
+        "settle": "USD",
+        "priceDecimal": 2,
+        "limitMaxQty": 1000,
+        "tickDecimal": _decimals(pair.option_tick_e8),
+        "tickSize": pair.option_tick_e8 / SCALE,
+        "greeksDecimal": 5,
+        "makerFee": 0.0003,
+        "marketMaxQty": 100,
+        "qtyDecimal": _decimals(pair.option_lot_e8),
+        "maxPositionQty": 1000,
+        "base": pair.base,
+    }
+
+
+def _future_config(pair: Pair) -> dict[str, Any]:
+    return {
+        "symbol": pair.name,
+        "positionQty": 100_000_000,
+        "takerFee": 0.0006,
+        "maxOrderNumber": 200,
+        "settle": "USD",
+        "priceDecimal": _decimals(pair.future_tick_e8),
+        "limitMaxQty": 1000,
+        "tickDecimal": _decimals(pair.future_tick_e8),
+        "tickSize": pair.future_tick_e8 / SCALE,
+        "makerFee": 0.0002,
+        "triggerLimit": 20,
+        "marketMaxQty": 120,
+        "qtyDecimal": _decimals(pair.future_lot_e8),
+        "base": pair.base,
+        "minQty": pair.future_lot_e8 / SCALE,
+    }
+
+
+def instruments(market: Market, base: str) -> list[dict[str, Any]]:
+    """GET /open/option/getInstruments/{base}; `startTimestamp` is in live answers only."""
+    if all(base != pair.base for pair in PAIRS):
+        raise RefusedError(refusals.UNKNOWN_OPTION)
+    return [
+        {
+            "baseCurrency": base,
+            "startTimestamp": market.start_ms,
+            "expirationTimestamp": listed.terms.expiry_ms,
+            "strike": float(listed.terms.strike),
+            "symbolName": listed.symbol,
+            "isActive": not market.is_expired(listed),
+            "minQty": listed.lot_e8 / SCALE,
+            "tickSize": listed.tick_e8 / SCALE,
+        }
+        for listed in market.instruments.values()
+        if listed.terms is not None and listed.pair.base == base
+    ]
+
+
+def options_book(market: Market, symbol: str) -> dict[str, Any]:
+    """GET /open/option/order/orderbook/v1/{symbol}: no time, no sequence."""
+    book = market.books.get(symbol)
+    terms = book.instrument.terms if book else None
+    if book is None or terms is None:
+        raise RefusedError(refusals.UNKNOWN_OPTION)
+    return {
+        "optionName": symbol,
+        "displayName": None,
+        "strike": terms.strike,
+        "bids": _levels(book.instrument, book.bids),
+        "asks": _levels(book.instrument, book.asks),
+    }
+
+
+def futures_book(market: Market, symbol: str) -> dict[str, Any]:
+    """GET /open/futures/order/orderbook/v1/{symbol}."""
+    book = _future(market, symbol)
+    return {
+        "symbol": symbol,
+        "bids": _levels(book.instrument, book.bids),
+        "asks": _levels(book.instrument, book.asks),
+    }
+
+
+def futures_depth(market: Market, ticker: str, depth: str, now_ms: int) -> dict[str, Any]:
+    """GET /open/futures/market/orderbook: `BTC-USD`, levels as pairs of texts, depth 1 unless told.
+
+    From the venue's later docs; not in the seeds.
+    """
+    book = _future(market, ticker.replace("-", ""))
+    if ticker != _ticker(book.instrument.pair):
+        raise RefusedError(refusals.UNKNOWN_INSTRUMENT)
+    if depth not in map(str, _DEPTHS):
+        raise RefusedError(refusals.INVALID_DEPTH)
+    bids = _levels(book.instrument, book.bids[: int(depth)])
+    asks = _levels(book.instrument, book.asks[: int(depth)])
+    return {
+        "symbol": ticker,
+        "bids": [[level["price"], level["size"]] for level in bids],
+        "asks": [[level["price"], level["size"]] for level in asks],
+        "timestamp": now_ms,
+    }
+
+
+def futures_symbols(market: Market, now_ms: int) -> list[dict[str, Any]]:
+    """GET /open/futures/market/symbol/v1. No trades yet: volumes are 0, the price is the mark."""
+    rows = []
+    for pair in PAIRS:
+        underlying = market.underlyings[pair.name]
+        price = _on_tick(underlying.fair, pair)
+        open_price = _on_tick(underlying.open, pair)
+        rows.append(
+            {
+                "contractId": pair.contract_id,
+                "symbol": pair.name,
+                "symbolName": f"{pair.base}/USD",
+                "displayName": f"{pair.base}-PERP",
+                "baseToken": pair.base,
+                "quoteToken": "USD",
+                "price": price,
+                "changeRate": round(price / open_price - 1, 4),
+                "changePrice": round(price - open_price, 8),
+                "markPrice": round(underlying.fair, 8),
+                "indexPrice": round(underlying.fair, 3),
+                "price24hHigh": _on_tick(underlying.high, pair),
+                "price24hLow": _on_tick(underlying.low, pair),
+                "volumeUsd24h": 0,
+                "volume24h": 0,
+                # Digits of a date, not milliseconds, as printed.
+                "ts": int(datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%d%H%M%S")),
+                "price24hOpen": open_price,
+                "hasOption": True,
+                "sortIdx": None,
+            }
+        )
+    return rows
+
+
+def futures_instruments(market: Market, now_ms: int) -> list[dict[str, Any]]:
+    """GET /open/futures/market/instruments/v1: snake case, numbers as text.
+
+    From the venue's later docs; not in the seeds. Funding and open interest are 0 until there is
+    trading.
+    """
+    rows = []
+    for pair in PAIRS:
+        underlying = market.underlyings[pair.name]
+        book = market.books[pair.name]
+        price = _padded(underlying.fair, pair)
+        rows.append(
+            {
+                "ticker_id": _ticker(pair),
+                "base_currency": pair.base,
+                "quote_currency": "USD",
+                "last_price": price,
+                "base_volume": "0",
+                "usd_volume": "0",
+                "quote_volume": "0",
+                "bid": _best(book.instrument, book.bids),
+                "ask": _best(book.instrument, book.asks),
+                "high": str(_on_tick(underlying.high, pair)),
+                "low": str(_on_tick(underlying.low, pair)),
+                "product_type": "Perpetual",
+                "open_interest": "0",
+                "open_interest_usd": "0",
+                "index_price": f"{underlying.fair:.8f}",
+                "funding_rate": "0",
+                "next_funding_rate": "0",
+                "next_funding_rate_timestamp": (now_ms // _FUNDING_MS + 1) * _FUNDING_MS,
+                "contract_type": "Vanilla",
+                "contract_price": price,
+                "contract_price_currency": "USD",
+            }
+        )
+    return rows
+
+
+def _future(market: Market, symbol: str) -> Book:
+    book = market.books.get(symbol)
+    if book is None or book.instrument.product != FUTURES:
+        raise RefusedError(refusals.UNKNOWN_INSTRUMENT)
+    return book
+
+
+def _levels(instrument: Instrument, levels: Sequence[Level]) -> list[dict[str, str]]:
+    return [
+        {
+            "size": decimal_text(size * instrument.lot_e8),
+            "price": decimal_text(price * instrument.tick_e8),
+        }
+        for price, size in levels
+    ]
+
+
+def _best(instrument: Instrument, levels: Sequence[Level]) -> str:
+    return decimal_text(levels[0][0] * instrument.tick_e8) if levels else "0"
+
+
+def _ticker(pair: Pair) -> str:
+    return f"{pair.base}-USD"
+
+
+def _on_tick(price: float, pair: Pair) -> float:
+    return round(price * SCALE / pair.future_tick_e8) * pair.future_tick_e8 / SCALE
+
+
+def _padded(price: float, pair: Pair) -> str:
+    return f"{_on_tick(price, pair):.8f}"
+
+
+def _decimals(unit_e8: int) -> int:
+    """How many decimals a tick or lot has: 0.01 has 2."""
+    return len(decimal_text(unit_e8).partition(".")[2])

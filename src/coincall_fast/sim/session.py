@@ -1,0 +1,110 @@
+"""One connection's side of the protocol: requests in, answers out. No socket, no clock.
+
+Protocol page, section 3.1, and seed 000, its notice on keeping a connection.
+"""
+
+import json
+from collections import deque
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from . import refusals
+from .refusals import RefusedError
+from .wire import HEARTBEAT_ACK, ack, failure, refused_frame
+
+__all__ = ["Reply", "Rules", "Session"]
+
+_MAX_SYMBOLS = 100  # in one request: section 3.1, batch
+
+
+class Rules(NamedTuple):
+    """The switches of the protocol."""
+
+    silence_s: float = 30.0
+    messages_per_s: int = 100
+    lower_case_unsubscribe: bool = False  # section 7, question 12
+
+
+class Reply(NamedTuple):
+    """The answer to one request, which goes out before its effects, and the effects."""
+
+    text: str
+    subscribe: tuple[str, ...] = ()
+    unsubscribe: tuple[str, ...] = ()
+
+
+class Session:
+    """The state of one connection to one product. Times are seconds of any monotonic clock."""
+
+    def __init__(self, symbols: Collection[str], rules: Rules, now_s: float) -> None:
+        self._symbols = symbols
+        self._rules = rules
+        self._heard_s = now_s
+        self._arrivals: deque[float] = deque(maxlen=rules.messages_per_s)
+
+    # "The connection will break automatically if the subscription is not established or data has
+    # not been pushed for more than 30 seconds" (seed 000). Read as: 30 seconds in which nothing
+    # went out (a push, an ack, a heartbeat's answer) and nothing came in (any message; WebSocket
+    # pings are not messages). A heartbeat therefore keeps any connection, which is what the same
+    # notice promises, and so do pushes alone.
+    @property
+    def closes_at_s(self) -> float:
+        """When the silence will have lasted too long, if nothing more happens."""
+        return self._heard_s + self._rules.silence_s
+
+    def sent(self, now_s: float) -> None:
+        """Something went out."""
+        self._heard_s = now_s
+
+    def receive(self, text: str | bytes, now_s: float) -> Reply:
+        """Answers one message. Every message counts for the rate, the refused ones too."""
+        self._heard_s = now_s
+        arrivals, rate = self._arrivals, self._rules.messages_per_s
+        is_too_fast = len(arrivals) == rate and now_s - arrivals[0] < 1.0
+        arrivals.append(now_s)
+        if is_too_fast:
+            return Reply(refused_frame(refusals.TOO_MANY_REQUESTS))
+        request = _parse(text)
+        if request is None:
+            return Reply(refused_frame(refusals.INVALID_REQUEST))
+        action = request["action"]
+        if action == "heartbeat":
+            return Reply(HEARTBEAT_ACK)
+        try:
+            if action == "subscribe":
+                return Reply(ack("subscribe"), subscribe=self._wanted(request))
+            if action == "unSubscribe" or (
+                action == "unsubscribe" and self._rules.lower_case_unsubscribe
+            ):
+                return Reply(ack("unsubscribe"), unsubscribe=self._wanted(request))
+        except RefusedError as refused:
+            return Reply(failure(action, refused.refusal))
+        return Reply(failure(action, refusals.invalid_op(action)))
+
+    def _wanted(self, request: dict[str, Any]) -> tuple[str, ...]:
+        """The symbols of a request: all of them are right, or the request does nothing."""
+        if request.get("dataType") != "orderBook":
+            raise RefusedError(refusals.CHANNEL_FAILED)
+        payload = request.get("payload")
+        wanted = payload.get("symbol") if isinstance(payload, dict) else None
+        if isinstance(wanted, str):
+            wanted = [wanted]
+        if not wanted or not isinstance(wanted, list):
+            raise RefusedError(refusals.NO_SYMBOL)
+        if len(wanted) > _MAX_SYMBOLS:
+            raise RefusedError(refusals.TOO_MANY_SYMBOLS)
+        if not all(isinstance(symbol, str) and symbol in self._symbols for symbol in wanted):
+            raise RefusedError(refusals.UNKNOWN_INSTRUMENT)
+        return tuple(dict.fromkeys(wanted))
+
+
+def _parse(text: str | bytes) -> dict[str, Any] | None:
+    """The object that the message is, if it names an action."""
+    if isinstance(text, bytes):  # a binary message: the venue speaks text
+        return None
+    try:
+        request = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    is_request = isinstance(request, dict) and isinstance(request.get("action"), str)
+    return request if is_request else None

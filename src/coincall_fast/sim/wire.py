@@ -1,0 +1,119 @@
+"""What the venue puts on the wire, as text: book frames, acks, refusals, REST envelopes.
+
+Today's edition (`sz`), compact JSON, keys in the order of the printed samples, number texts with
+the venue's habits.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from .instruments import FUTURES, OPTIONS, Instrument
+from .ladder import Level
+from .refusals import Refusal
+
+__all__ = [
+    "HEARTBEAT_ACK",
+    "Renderer",
+    "ack",
+    "compact",
+    "decimal_text",
+    "envelope",
+    "failure",
+    "refused_frame",
+]
+
+_SCALE = 100_000_000
+_CHANNEL = {OPTIONS: 5, FUTURES: 32}  # dt of orderBook: protocol page, sections 3.2 and 3.3
+_CACHED_LEVELS = 800  # of each book: four times what a frame can hold
+
+HEARTBEAT_ACK = '{"c":11,"rc":1}'  # seed 003, HeartBeat
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def ack(action: str) -> str:
+    """`{"action":"SUBSCRIBE","result":"success"}`: upper case, and no word of what it answers."""
+    return compact({"action": action.upper(), "result": "success"})
+
+
+def failure(action: str, refusal: Refusal) -> str:
+    """A refused request: `result` is "failed" (protocol page, section 3.1)."""
+    return compact(
+        {
+            "action": action.upper(),
+            "result": "failed",
+            "code": refusal.code,
+            "msg": refusal.msg,
+        }
+    )
+
+
+def refused_frame(refusal: Refusal) -> str:
+    """A refusal that answers no action: a numeric `c` with a `msg` (section 3.1, failure)."""
+    return compact({"c": refusal.code, "msg": refusal.msg})
+
+
+def envelope(data: Any, *, code: int = 0, msg: str | None = "Success") -> str:
+    """A REST body (protocol page, section 2)."""
+    return compact({"code": code, "msg": msg, "i18nArgs": None, "data": data})
+
+
+def decimal_text(value_e8: int) -> str:
+    """The shortest exact text: `26450`, `0.686`."""
+    whole, fraction = divmod(value_e8, _SCALE)
+    return f"{whole}.{fraction:08d}".rstrip("0") if fraction else str(whole)
+
+
+def _size_text(size_e8: int, habit: int) -> str:
+    """A size the way the venue may print it: `1`, `1 `, `180.30200000`, `0.40000000 `.
+
+    All four are in the printed frames (seed 003, OrderBook); how often each occurs is not known.
+    """
+    text = decimal_text(size_e8)
+    if habit in (1, 2):
+        text = f"{size_e8 // _SCALE}.{size_e8 % _SCALE:08d}"
+    return text + " " if habit in (2, 3) else text
+
+
+class _LevelTexts(dict[Level, str]):
+    """Level -> JSON text. Most levels of a push were in the one before, and cost one lookup."""
+
+    def __init__(self, tick_e8: int, lot_e8: int) -> None:
+        super().__init__()
+        self._tick_e8 = tick_e8
+        self._lot_e8 = lot_e8
+
+    def __missing__(self, level: Level) -> str:
+        if len(self) >= _CACHED_LEVELS:
+            self.clear()
+        price, size = level
+        # The habit hangs on the level alone, so that a level keeps its text while it stands.
+        size_text = _size_text(size * self._lot_e8, (price * 31 + size) % 16)
+        text = f'{{"pr":"{decimal_text(price * self._tick_e8)}","sz":"{size_text}"}}'
+        self[level] = text
+        return text
+
+
+class Renderer:
+    """Renders book frames, remembering the texts of each book's levels."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, _LevelTexts] = {}
+
+    def book(
+        self, instrument: Instrument, bids: Sequence[Level], asks: Sequence[Level], ts_ms: int
+    ) -> str:
+        """One full `orderBook` push; an empty side is `[]`."""
+        texts = self._texts.get(instrument.symbol)
+        if texts is None:
+            texts = _LevelTexts(instrument.tick_e8, instrument.lot_e8)
+            self._texts[instrument.symbol] = texts
+        text_of = texts.__getitem__
+        return (
+            f'{{"dt":{_CHANNEL[instrument.product]},"c":20,"d":{{"s":"{instrument.symbol}",'
+            f'"asks":[{",".join(map(text_of, asks))}],"bids":[{",".join(map(text_of, bids))}],'
+            f'"ts":{ts_ms}}}}}'
+        )
