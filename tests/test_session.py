@@ -1,0 +1,265 @@
+"""The session machine by passing times: no socket, no thread, no sleep."""
+
+import json
+import math
+
+import pytest
+
+from coincall_fast import Ack, BookStore, DecodeError, Heartbeat, TransportError, VenueError
+from coincall_fast.coincall import Dialect
+from coincall_fast.session import Backoff, Session
+
+S = 1_000_000_000
+WALL_MS = 1_700_000_000_000
+SUBSCRIBED = b'{"action":"SUBSCRIBE","result":"success"}'
+
+
+def frame(symbol="BTCUSD", bid="1", ts_ms=WALL_MS):
+    levels = f'"asks":[{{"pr":"2","sz":"1"}}],"bids":[{{"pr":"{bid}","sz":"1"}}]'
+    return f'{{"dt":32,"c":20,"d":{{"s":"{symbol}",{levels},"ts":{ts_ms}}}}}'.encode()
+
+
+def opened(*symbols, now_ns=0, **options):
+    session = Session(Dialect(), "futures", BookStore(), **options)
+    session.subscribe("orderBook", symbols or ("BTCUSD",), {})
+    session.opened(now_ns)
+    list(session.to_send(now_ns))
+    return session
+
+
+def sent(session, now_ns=0):
+    return [json.loads(text) for text in session.to_send(now_ns)]
+
+
+def events(session):
+    return [(event.name, *event.arguments) for event in session.take_events()]
+
+
+class TestRequests:
+    def test_nothing_is_sent_before_the_connection_stands(self):
+        session = Session(Dialect(), "futures", BookStore())
+        session.subscribe("orderBook", ("BTCUSD",), {})
+        assert sent(session) == []
+        session.opened(0)
+        assert sent(session) == [
+            {"action": "subscribe", "dataType": "orderBook", "payload": {"symbol": "BTCUSD"}}
+        ]
+        assert sent(session) == []
+
+    def test_lists_of_at_most_100_symbols(self):
+        session = Session(Dialect(), "options", BookStore())
+        symbols = [f"BTCUSD-27DEC24-{strike}-C" for strike in range(250)]
+        session.subscribe("orderBook", tuple(symbols), {})
+        session.opened(0)
+        lists = [request["payload"]["symbol"] for request in sent(session)]
+        assert [len(part) for part in lists] == [100, 100, 50]
+        assert [symbol for part in lists for symbol in part] == symbols
+
+    def test_a_channel_that_takes_no_list_gets_one_symbol_at_a_time(self):
+        session = Session(Dialect(), "futures", BookStore())
+        session.subscribe("kline", ("BTCUSD", "ETHUSD"), {"period": "h1"})
+        session.opened(0)
+        assert [request["payload"] for request in sent(session)] == [
+            {"period": "h1", "symbol": "BTCUSD"},
+            {"period": "h1", "symbol": "ETHUSD"},
+        ]
+
+    def test_a_private_channel_has_no_payload(self):
+        session = Session(Dialect(), "futures", BookStore())
+        session.subscribe("order", (), {})
+        session.opened(0)
+        assert sent(session) == [{"action": "subscribe", "dataType": "order"}]
+
+    def test_what_is_held_is_not_asked_for_again(self):
+        session = opened("BTCUSD")
+        session.subscribe("orderBook", ("BTCUSD", "ETHUSD", "ETHUSD"), {})
+        assert [request["payload"] for request in sent(session)] == [{"symbol": "ETHUSD"}]
+
+    def test_everything_is_asked_for_again_after_a_reconnect(self):
+        session = opened("BTCUSD", "ETHUSD")
+        session.subscribe("order", (), {})
+        session.unsubscribe("orderBook", ("ETHUSD",), {})
+        session.closed(1)
+        assert sent(session, 1) == []
+        session.opened(2)
+        assert sent(session, 2) == [
+            {"action": "subscribe", "dataType": "orderBook", "payload": {"symbol": "BTCUSD"}},
+            {"action": "subscribe", "dataType": "order"},
+        ]
+
+    def test_unsubscribe_is_spelt_as_the_venue_wants_it(self):
+        session = opened("BTCUSD", "ETHUSD")
+        session.unsubscribe("orderBook", (), {})
+        session.unsubscribe("orderBook", ("BTCUSD",), {})
+        assert sent(session) == [
+            {
+                "action": "unSubscribe",
+                "dataType": "orderBook",
+                "payload": {"symbol": ["BTCUSD", "ETHUSD"]},
+            }
+        ]
+
+    def test_no_more_than_100_requests_in_any_second(self):
+        session = Session(Dialect(), "futures", BookStore())
+        for i in range(250):
+            session.subscribe("kline", (f"S{i}",), {"period": "h1"})
+        session.opened(0)
+        times = []
+        now_ns = 0
+        while session.next_send_ns() is not None:
+            times += [now_ns for _ in session.to_send(now_ns)]
+            now_ns += S // 20
+        assert len(times) == 250
+        assert all(b - a >= S for a, b in zip(times, times[100:], strict=False))
+
+
+class TestHeartbeat:
+    def test_silence_brings_a_heartbeat_and_then_the_end(self):
+        session = opened(quiet_ns=5 * S)
+        session.tick(5 * S - 1)
+        assert sent(session, 5 * S) == []
+        session.tick(5 * S)
+        assert sent(session, 5 * S) == [{"action": "heartbeat"}]
+        session.tick(10 * S - 1)
+        with pytest.raises(TransportError, match=r"10\.0 s"):
+            session.tick(10 * S)
+
+    @pytest.mark.parametrize("answer", [b'{"c":11,"rc":1}', SUBSCRIBED, frame()])
+    def test_whatever_comes_is_a_sign_of_life(self, answer):
+        session = opened(quiet_ns=5 * S)
+        session.tick(5 * S)
+        assert sent(session, 5 * S) == [{"action": "heartbeat"}]
+        session.receive(answer, 9 * S, WALL_MS)
+        session.tick(10 * S)
+        session.tick(14 * S)
+        assert sent(session, 14 * S) == [{"action": "heartbeat"}]
+        session.tick(14 * S)
+        assert sent(session, 14 * S) == []
+
+    def test_no_heartbeat_while_frames_come(self):
+        session = opened(quiet_ns=5 * S)
+        for second in range(60):
+            session.receive(frame(ts_ms=WALL_MS + second), second * S, WALL_MS)
+            session.tick(second * S + S // 2)
+        assert sent(session, 60 * S) == []
+
+
+class TestFreshness:
+    def test_a_book_is_invalid_from_the_loss_until_a_fresh_frame(self):
+        session = opened()
+        book = session.receive(frame(), 1, WALL_MS)
+        assert book.best_bid == 1.0
+        session.closed(2 * S)
+        assert not book.is_valid
+        assert math.isnan(book.best_bid)
+        session.opened(3 * S)
+        session.receive(SUBSCRIBED, 3 * S, WALL_MS)
+        assert not book.is_valid
+        assert events(session) == []
+        session.receive(frame(bid="1.5", ts_ms=WALL_MS - 9), 4 * S, WALL_MS)
+        assert book.best_bid == 1.5
+        assert events(session) == [("gap", 1, 4 * S)]
+
+    def test_a_refused_frame_of_a_known_symbol_clears_its_book_and_no_other(self):
+        session = opened("BTCUSD", "ETHUSD")
+        btc = session.receive(frame(), 1, WALL_MS)
+        eth = session.receive(frame("ETHUSD"), 1, WALL_MS)
+        assert session.receive(frame(bid="-1"), 2, WALL_MS) is None
+        assert math.isnan(btc.best_bid)
+        assert eth.best_bid == 1.0
+        [(name, error)] = events(session)
+        assert name == "error"
+        assert isinstance(error, DecodeError)
+        assert error.symbol == "BTCUSD"
+
+    def test_garbage_is_reported_and_clears_nothing(self):
+        session = opened()
+        book = session.receive(frame(), 1, WALL_MS)
+        assert session.receive(b"{", 2, WALL_MS) is None
+        assert book.is_valid
+        assert [name for name, _ in events(session)] == ["error"]
+
+    def test_a_frame_more_than_a_minute_ahead_clears_the_book(self):
+        session = opened()
+        book = session.receive(frame(ts_ms=WALL_MS + 60_000), 1, WALL_MS)
+        assert book.is_valid
+        assert session.receive(frame(ts_ms=WALL_MS + 60_001), 2, WALL_MS) is None
+        assert not book.is_valid
+        assert [name for name, _ in events(session)] == ["error"]
+        assert session.receive(frame(), 3, WALL_MS) is book
+
+    def test_an_unsubscribed_book_is_cleared_and_late_frames_do_not_revive_it(self):
+        session = opened()
+        book = session.receive(frame(), 1, WALL_MS)
+        session.unsubscribe("orderBook", ("BTCUSD",), {})
+        assert not book.is_valid
+        assert session.receive(frame(ts_ms=WALL_MS + 1), 2, WALL_MS) is None
+        assert not book.is_valid
+        session.subscribe("orderBook", ("BTCUSD",), {})
+        assert session.receive(frame(ts_ms=WALL_MS + 2), 3, WALL_MS) is book
+        assert book.is_valid
+
+    def test_a_symbol_that_stops_while_others_go_on_is_told_once(self):
+        session = opened("BTCUSD", "ETHUSD", stale_after_ns=2 * S)
+        for second in range(5):
+            session.receive(frame("ETHUSD", ts_ms=WALL_MS + second), second * S + 1, WALL_MS)
+            if second == 0:
+                session.receive(frame(), 1, WALL_MS)
+            session.tick(second * S + 2)
+        assert events(session) == [("stale", "BTCUSD")]
+        session.receive(frame(ts_ms=WALL_MS + 9), 6 * S, WALL_MS)
+        session.receive(frame("ETHUSD", ts_ms=WALL_MS + 9), 6 * S, WALL_MS)
+        session.tick(7 * S)
+        assert events(session) == []
+        session.tick(9 * S)
+        assert sorted(events(session)) == [("stale", "BTCUSD"), ("stale", "ETHUSD")]
+
+
+class TestAnswers:
+    def test_acks_and_heartbeats_are_items(self):
+        session = opened()
+        assert session.receive(SUBSCRIBED, 1, WALL_MS) == Ack(
+            "subscribe", True, {"action": "SUBSCRIBE", "result": "success"}
+        )
+        assert session.receive(b'{"c":11,"rc":1}', 1, WALL_MS) == Heartbeat(1)
+        assert events(session) == []
+        assert session.is_accepted
+
+    def test_a_failed_request_is_an_error(self):
+        session = opened()
+        session.receive(b'{"action":"SUBSCRIBE","result":"failed"}', 1, WALL_MS)
+        [(name, error)] = events(session)
+        assert name == "error"
+        assert isinstance(error, VenueError)
+        assert session.refusal is None
+
+    def test_a_refusal_before_anything_else_is_remembered(self):
+        """Some venues upgrade first and refuse afterwards; the link makes an AuthError of it."""
+        session = opened()
+        session.receive(b'{"c":10562,"msg":"Invalid signature"}', 1, WALL_MS)
+        assert "Invalid signature" in session.refusal
+        assert not session.is_accepted
+        session.receive(frame(), 2, WALL_MS)
+        assert session.refusal is None
+
+
+class TestBackoff:
+    def test_it_doubles_up_to_its_longest(self):
+        backoff = Backoff()
+        ceilings = [backoff.next_s(1.0) for _ in range(10)]
+        assert ceilings[:4] == [0.25, 0.5, 1.0, 2.0]
+        assert ceilings[-1] == 30.0
+
+    def test_the_jitter_is_full(self):
+        backoff = Backoff()
+        assert backoff.next_s(0.0) == 0.0
+        assert backoff.next_s(0.5) == 0.25
+
+    def test_a_healthy_minute_is_forgiven_and_less_is_not(self):
+        backoff = Backoff()
+        for _ in range(5):
+            backoff.next_s(1.0)
+        backoff.lasted(59.9)
+        assert backoff.next_s(1.0) == 8.0
+        backoff.lasted(60.0)
+        assert backoff.next_s(1.0) == 0.25
