@@ -1,0 +1,102 @@
+"""The command line: `coincall-fast` and `python -m coincall_fast`.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 connection or authentication.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .. import __version__
+from ..errors import AuthError, CoincallFastError, TransportError, UsageError
+from . import live
+
+__all__ = ["main"]
+
+DONE, FAILED, USAGE, CONNECTION = range(4)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    asked = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # `timeout` and service managers end us like Ctrl-C
+    try:
+        return int(asked.run(asked) or DONE)
+    except KeyboardInterrupt:
+        return DONE
+    except BrokenPipeError:  # the reader of our lines has seen enough
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except UsageError as error:
+        return _complain(error, USAGE)
+    except (AuthError, TransportError) as error:
+        return _complain(error, CONNECTION)
+    except CoincallFastError as error:
+        return _complain(error, FAILED)
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"coincall-fast: {error}", file=sys.stderr)
+    return code
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="coincall-fast", description="Compiled order books for Coincall."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    demo = commands.add_parser(
+        "demo", help="live books from a simulated exchange on this machine; no keys, no network"
+    )
+    demo.add_argument("--seed", type=int, default=0, help="the market; the same seed, the same one")
+    _add_view(demo, "two perpetuals and options around the money")
+    demo.set_defaults(run=live.demo)
+
+    watch = commands.add_parser(
+        "watch", help="live books from Coincall; keys from COINCALL_API_KEY and COINCALL_API_SECRET"
+    )
+    watch.add_argument("--env", choices=("prod", "beta"), help="default: COINCALL_ENV, else prod")
+    watch.add_argument("--ws-url", help="another base address, without the product")
+    _add_view(watch, "BTCUSD and ETHUSD")
+    watch.set_defaults(run=live.watch)
+
+    sim = commands.add_parser("sim", help="the simulated exchange alone, until stopped")
+    sim.add_argument("--port", type=int, default=0, help="default: a free one")
+    sim.add_argument("--seed", type=int, default=0)
+    sim.add_argument("--seconds", type=_positive, metavar="N", help="end after N seconds")
+    sim.set_defaults(run=live.simulate)
+    return parser
+
+
+def _add_view(parser: argparse.ArgumentParser, symbols: str) -> None:
+    parser.add_argument(
+        "--symbols", nargs="+", metavar="SYMBOL", help=f"apart or by commas; default: {symbols}"
+    )
+    parser.add_argument("--levels", type=_count, metavar="N", help="a ladder of one symbol")
+    parser.add_argument("--seconds", type=_positive, metavar="N", help="end after N seconds")
+    parser.add_argument("--json", action="store_true", help="one JSON document a line")
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e9:
+        raise ValueError
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"{number}: must be 1 to 100")
+    return number

@@ -1,0 +1,134 @@
+"""`demo`, `watch` and `sim`: from a stream to what is shown."""
+
+import argparse
+import os
+import sys
+import time
+from contextlib import suppress
+
+from .._book import OrderBook
+from ..coincall import Channel, Dialect, Stream
+from ..errors import AuthError, TransportError, UsageError
+from .board import Board
+from .screen import Json, Plain, Screen, View
+
+__all__ = ["demo", "simulate", "watch"]
+
+OPEN_S = 15.0  # a connection that has not come about by then is a failure
+
+
+def demo(asked: argparse.Namespace) -> None:
+    """The main job, whole: a simulated exchange, a signed stream, compiled books, a screen."""
+    from ..sim import Exchange  # what it stands on is an extra
+
+    with Exchange(seed=asked.seed) as exchange:
+        options, futures = exchange.symbols("options"), exchange.symbols("futures")
+        symbols = _symbols(asked) or _interesting(futures, options)
+        for symbol in symbols:
+            if symbol not in options and symbol not in futures:
+                raise UsageError(f"the simulated exchange has no {symbol}")
+        _show(
+            asked, symbols, Stream(
+                *_products(symbols),
+                api_key=exchange.api_key,
+                api_secret=exchange.api_secret,
+                ws_url=exchange.ws_url,
+            )
+        )  # fmt: skip
+
+
+def watch(asked: argparse.Namespace) -> None:
+    """The same against the venue, with keys from the environment."""
+    if not (os.environ.get("COINCALL_API_KEY") and os.environ.get("COINCALL_API_SECRET")):
+        raise AuthError("streams are signed: set COINCALL_API_KEY and COINCALL_API_SECRET")
+    symbols = _symbols(asked) or ["BTCUSD", "ETHUSD"]
+    _show(asked, symbols, Stream(*_products(symbols), env=asked.env, ws_url=asked.ws_url))
+
+
+def simulate(asked: argparse.Namespace) -> None:
+    """The exchange alone, for other programs."""
+    from ..sim import Exchange
+
+    with Exchange(seed=asked.seed, port=asked.port) as exchange:
+        print(f"REST       {exchange.rest_url}")
+        print(f"WebSocket  {exchange.ws_url}/options  {exchange.ws_url}/futures")
+        print(f"test key   {exchange.api_key}")
+        print(f"secret     {exchange.api_secret}", flush=True)
+        with suppress(KeyboardInterrupt):
+            time.sleep(asked.seconds or 10**9)
+
+
+def _symbols(asked: argparse.Namespace) -> list[str]:
+    given = [symbol for text in asked.symbols or () for symbol in text.split(",") if symbol]
+    if asked.levels and len(given) > 1:
+        raise UsageError("--levels shows one symbol")
+    return list(dict.fromkeys(given)) or (["BTCUSD"] if asked.levels else [])
+
+
+def _interesting(futures: list[str], options: list[str]) -> list[str]:
+    """The perpetuals, options at the money, and one so far from it that it hardly quotes."""
+    return [*futures, *options[:8], options[-1]]
+
+
+def _products(symbols: list[str]) -> list[str]:
+    dialect = Dialect()
+    return list(
+        dict.fromkeys(
+            product for symbol in symbols for product in dialect.data_types(Channel.BOOK, symbol)
+        )
+    )
+
+
+def _show(asked: argparse.Namespace, symbols: list[str], stream: Stream) -> None:
+    levels = asked.levels or 0
+    board = Board(levels)
+
+    def invalidate(_: object) -> None:
+        for book in stream.store.values():
+            if not book.is_valid:
+                board.put(book)
+
+    stream.on(Channel.BOOK, board.put)
+    stream.on("state", invalidate)
+    view: View
+    if asked.json:
+        view = Json(board)
+    elif sys.stdout.isatty():
+        view = Screen(board, stream.latency, symbols, levels)
+    else:
+        view = Plain(board, stream.latency)
+    begin_s = time.monotonic()
+    try:
+        with stream:
+            stream.subscribe(Channel.BOOK, symbols)
+            stream.wait_open(min(OPEN_S, asked.seconds or OPEN_S))
+            with view:
+                _until_ended(asked, stream, board, view, begin_s)
+    except KeyboardInterrupt:
+        pass
+    _summary(board, stream, symbols, time.monotonic() - begin_s, to_stderr=asked.json)
+
+
+def _until_ended(
+    asked: argparse.Namespace, stream: Stream, board: Board, view: View, begin_s: float
+) -> None:
+    with suppress(KeyboardInterrupt):
+        while not asked.seconds or time.monotonic() < begin_s + asked.seconds:
+            if stream.state == "failed":
+                raise stream.error or TransportError("the stream failed")
+            board.news.wait(view.period_s)
+            view.show(stream.state)
+            time.sleep(view.period_s)
+    view.show(stream.state)
+
+
+def _summary(
+    board: Board, stream: Stream, symbols: list[str], seconds: float, *, to_stderr: bool
+) -> None:
+    p50_ns, p99_ns = stream.latency.quantiles_ns()
+    shown = sum(isinstance(stream.store.get(symbol), OrderBook) for symbol in symbols)
+    print(
+        f"{board.updates} updates of {shown} books in {seconds:.1f} s, "
+        f"frame to book p50 {p50_ns:.0f} ns, p99 {p99_ns:.0f} ns",
+        file=sys.stderr if to_stderr else sys.stdout,
+    )

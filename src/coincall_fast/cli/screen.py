@@ -1,0 +1,197 @@
+"""The ways to show a board: a live table or ladder, plain lines, JSON lines."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+import orjson
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ..latency import Latency
+from .board import Board, Row, text_of
+
+__all__ = ["Json", "Plain", "Screen", "View"]
+
+
+class View(Protocol):
+    """Something that shows a board, asked to do so every `period_s`."""
+
+    period_s: float
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def show(self, state: str) -> None: ...
+
+
+class _Steady:
+    """A view that has nothing to set up or to restore."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class Json(_Steady):
+    """One JSON document a line for every book that changed; a book that became invalid included."""
+
+    period_s = 0.02
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def show(self, state: str) -> None:
+        for row in self._board.take_changed():
+            sys.stdout.buffer.write(orjson.dumps(row.document(), option=orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.flush()
+
+
+class Plain(_Steady):
+    """A line a symbol and second, for what is no terminal."""
+
+    period_s = 1.0
+
+    def __init__(self, board: Board, latency: Latency) -> None:
+        self._board = board
+        self._latency = latency
+
+    def show(self, state: str) -> None:
+        for row in self._board.take_changed():
+            p50_ns, p99_ns = self._latency.quantiles_ns(symbol=row.symbol)
+            print(
+                f"{row.symbol} bid {text_of(row.best_bid)} x {text_of(row.best_bid_size)} "
+                f"ask {text_of(row.best_ask)} x {text_of(row.best_ask_size)} "
+                f"mid {text_of(row.mid)} microprice {text_of(row.microprice, 4)} "
+                f"spread {text_of(row.spread_bps, 1)} bps imbalance {text_of(row.imbalance, 2)} "
+                f"ts_ms {row.ts_ms} p50 {text_of(p50_ns, 0)} ns p99 {text_of(p99_ns, 0)} ns",
+                *(f"{_sides(row)}" if row.bids or row.asks else ()),
+                sep="",
+                flush=True,
+            )
+
+
+def _sides(row: Row) -> str:
+    def side(levels: list[list[float]]) -> str:
+        return " ".join(f"{text_of(price)}x{text_of(size)}" for price, size in levels)
+
+    return f" bids {side(row.bids)} asks {side(row.asks)}"
+
+
+class Screen:
+    """A table of all symbols, or the ladder of one, redrawn in place."""
+
+    period_s = 0.25
+
+    def __init__(self, board: Board, latency: Latency, symbols: list[str], levels: int) -> None:
+        self._board = board
+        self._latency = latency
+        self._symbols = symbols
+        self._levels = levels
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._counted: dict[str, tuple[float, int]] = {}
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def show(self, state: str) -> None:
+        body = self._ladder(self._symbols[0]) if self._levels else self._table()
+        self._live.update(Group(body, self._footer(state)), refresh=True)
+
+    def _footer(self, state: str) -> RenderableType:
+        p50_ns, p99_ns = self._latency.quantiles_ns()
+        mood = "green" if state == "open" else "red"
+        return Text.assemble(
+            (f"{state}  ", mood),
+            (f"{self._board.updates} updates, frame to book p50 {text_of(p50_ns, 0)} ns, "
+             f"p99 {text_of(p99_ns, 0)} ns, Ctrl-C ends", "dim"),
+        )  # fmt: skip
+
+    def _table(self) -> RenderableType:
+        table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+        table.add_column("symbol", no_wrap=True)
+        for heading in (
+            *("bid", "size", "ask", "size", "mid", "microprice", "bps", "imbal."),
+            *("upd/s", "age ms", "p50 ns", "p99 ns"),
+        ):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for symbol in self._symbols:
+            table.add_row(symbol, *self._cells(symbol))
+        return table
+
+    def _cells(self, symbol: str) -> list[RenderableType]:
+        row = self._board.rows.get(symbol)
+        if row is None or not row.is_valid:
+            return [Text("no valid book", style="red")]
+        p50_ns, p99_ns = self._latency.quantiles_ns(symbol=symbol)
+        lean = row.imbalance if row.imbalance == row.imbalance else 0.0
+        return [
+            Text(text_of(row.best_bid), style="green"),
+            text_of(row.best_bid_size),
+            Text(text_of(row.best_ask), style="red"),
+            text_of(row.best_ask_size),
+            text_of(row.mid),
+            Text(text_of(row.microprice, 4), style="bold"),
+            text_of(row.spread_bps, 1),
+            Text(text_of(row.imbalance, 2), style="green" if lean > 0 else "red"),
+            text_of(self._rate(symbol, row.update_count), 1),
+            text_of(time.time() * 1e3 - row.ts_ms, 0),
+            text_of(p50_ns, 0),
+            text_of(p99_ns, 0),
+        ]
+
+    def _rate(self, symbol: str, count: int) -> float:
+        """Updates a second since the symbol was first shown."""
+        now_s = time.monotonic()
+        since_s, since_count = self._counted.setdefault(symbol, (now_s, count))
+        return (count - since_count) / (now_s - since_s) if now_s > since_s else float("nan")
+
+    def _ladder(self, symbol: str) -> RenderableType:
+        table = Table(box=None, padding=(0, 1), header_style="bold", title=symbol)
+        for heading in ("total", "bid size", "bid", "ask", "ask size", "total"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        row = self._board.rows.get(symbol)
+        if row is None or not row.is_valid:
+            return Text(f"{symbol}: no valid book", style="red")
+        totals = [0.0, 0.0]
+        for i in range(self._levels):
+            cells: list[RenderableType] = []
+            for side, levels in enumerate((row.bids, row.asks)):
+                shown = ["", "", ""]
+                if i < len(levels):
+                    price, size = levels[i]
+                    totals[side] += size
+                    shown = [text_of(totals[side]), text_of(size), text_of(price)]
+                cells += shown if side == 0 else reversed(shown)
+            table.add_row(*cells)
+        top = (
+            f"mid {text_of(row.mid)}  microprice {text_of(row.microprice, 4)}  "
+            f"spread {text_of(row.spread_bps, 1)} bps  imbalance {text_of(row.imbalance, 2)}"
+        )
+        return Group(table, Text(top, style="bold"))

@@ -1,0 +1,262 @@
+"""The command line as a user meets it: real processes, their output and their exit codes."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from coincall_fast.sim import Exchange
+
+COMMAND = [sys.executable, "-W", "error", "-m", "coincall_fast"]
+PATIENCE_S = 40
+
+
+def environment(**variables):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COINCALL_")}
+    return {**kept, **variables}
+
+
+def run(*arguments, **variables):
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=environment(**variables),
+    )
+
+
+def keys_of(exchange):
+    return {"COINCALL_API_KEY": exchange.api_key, "COINCALL_API_SECRET": exchange.api_secret}
+
+
+def assert_books(lines):
+    """Each line is one moment of one book, and says so consistently."""
+    for line in lines:
+        assert line["type"] == "book"
+        bid, ask = line["best_bid"], line["best_ask"]
+        if bid is not None and ask is not None:
+            assert bid < line["microprice"] < ask
+            assert bid < line["mid"] < ask
+            assert line["mid"] == pytest.approx((bid + ask) / 2, rel=1e-12)
+            b, a = line["best_bid_size"], line["best_ask_size"]
+            assert line["microprice"] == pytest.approx((bid * a + ask * b) / (b + a), rel=1e-12)
+            assert line["spread_bps"] == pytest.approx((ask - bid) / line["mid"] * 1e4)
+        else:
+            assert line["mid"] is line["microprice"] is line["spread"] is None
+
+
+class TestDemo:
+    def test_json_lines(self):
+        done = run("demo", "--seconds", "3", "--json")
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        symbols = {line["symbol"] for line in lines}
+        assert {"BTCUSD", "ETHUSD"} < symbols
+        assert len(symbols) >= 10
+        assert_books(lines)
+        for symbol in symbols:
+            times = [line["ts_ms"] for line in lines if line["symbol"] == symbol]
+            assert times == sorted(times)
+            assert len(times) >= 8  # 3 s at 5 or 10 Hz
+        assert re.search(r"\d+ updates of \d+ books in [\d.]+ s, frame to book p50 \d+", done.stderr)
+
+    def test_the_first_book_has_the_printed_levels(self):
+        """The market starts from the frame of seed 001, line 530."""
+        done = run("demo", "--seconds", "1", "--json", "--symbols", "BTCUSD", "--levels", "20")
+        assert done.returncode == 0, done.stderr
+        first = json.loads(done.stdout.splitlines()[0])
+        assert first["bids"][:2] == [[26428.3, 0.208], [26427.9, 0.348]]
+        assert first["asks"][:2] == [[26444.4, 0.686], [26444.9, 0.686]]
+        assert len(first["bids"]) == len(first["asks"]) == 20
+
+    def test_chosen_symbols_apart_or_by_commas(self):
+        done = run("demo", "--seconds", "1", "--json", "--symbols", "BTCUSD,ETHUSD", "BTCUSD")
+        assert done.returncode == 0, done.stderr
+        assert {json.loads(line)["symbol"] for line in done.stdout.splitlines()} == {
+            "BTCUSD",
+            "ETHUSD",
+        }
+
+    def test_plain_lines_where_there_is_no_terminal(self):
+        done = run("demo", "--seconds", "2")
+        assert done.returncode == 0, done.stderr
+        assert "\x1b" not in done.stdout
+        assert re.search(r"^BTCUSD bid [\d.]+ x [\d.]+ ask [\d.]+ x", done.stdout, re.M)
+        assert re.search(r"^\d+ updates of \d+ books", done.stdout, re.M)
+        assert done.stderr == ""
+
+    @pytest.mark.parametrize(
+        ("arguments", "wanted"),
+        [
+            ([], ["symbol", "microprice", "BTCUSD", "p99 ns", "imbal."]),
+            (["--levels", "5", "--symbols", "ETHUSD"], ["ETHUSD", "bid size", "total"]),
+        ],
+        ids=["table", "ladder"],
+    )
+    def test_a_terminal_gets_a_picture(self, arguments, wanted):
+        primary, secondary = pty.openpty()
+        started = subprocess.Popen(
+            [*COMMAND, "demo", "--seconds", "2", *arguments],
+            stdout=secondary,
+            stderr=subprocess.PIPE,
+            env=environment(TERM="xterm-256color", COLUMNS="140", LINES="40"),
+        )
+        os.close(secondary)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux tells that the other end is closed
+            while piece := os.read(primary, 65536):
+                shown += piece
+        os.close(primary)
+        _, complaints = started.communicate(timeout=PATIENCE_S)
+        assert started.returncode == 0, complaints
+        text = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).decode()
+        for word in wanted:
+            assert word in text
+        assert "updates of" in text
+        assert complaints == b""
+
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+    def test_it_ends_with_a_summary_when_asked(self, how):
+        with subprocess.Popen(
+            [*COMMAND, "demo", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as started:
+            assert started.stdout.readline()
+            started.send_signal(how)
+            begin_s = time.monotonic()
+            _, told = started.communicate(timeout=PATIENCE_S)
+        assert started.returncode == 0
+        assert time.monotonic() - begin_s < 5.0
+        assert "updates of" in told
+        assert "Traceback" not in told
+
+    def test_a_reader_that_has_seen_enough(self):
+        with subprocess.Popen(
+            [*COMMAND, "demo", "--json", "--seconds", "20"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as started:
+            started.stdout.readline()
+            started.stdout.close()
+            told = started.stderr.read()
+            assert started.wait(timeout=PATIENCE_S) == 0
+        assert "Traceback" not in told
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--symbols", "DOGEUSD"],
+            ["--levels", "3", "--symbols", "BTCUSD,ETHUSD"],
+            ["--levels", "0"],
+            ["--levels", "101"],
+            ["--seconds", "-1"],
+            ["--seconds", "soon"],
+            ["--bogus"],
+        ],
+        ids=" ".join,
+    )
+    def test_wrong_usage_is_2(self, arguments):
+        done = run("demo", *arguments)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+
+
+class TestWatch:
+    def test_against_the_simulated_exchange(self, exchange):
+        done = run(
+            "watch", "--json", "--seconds", "2", "--ws-url", exchange.ws_url, **keys_of(exchange)
+        )
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert {line["symbol"] for line in lines} == {"BTCUSD", "ETHUSD"}
+        assert_books(lines)
+
+    @pytest.mark.parametrize(
+        "variables", [{}, {"COINCALL_API_KEY": "only-this"}], ids=["none", "half"]
+    )
+    def test_without_keys_it_is_3_and_one_line(self, variables):
+        done = run("watch", **variables)
+        assert done.returncode == 3
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+        assert "COINCALL_API_KEY" in done.stderr
+
+    def test_refused_it_is_3_and_one_line(self):
+        with Exchange() as exchange:
+            done = run(
+                "watch",
+                "--ws-url",
+                exchange.ws_url,
+                COINCALL_API_KEY=exchange.api_key,
+                COINCALL_API_SECRET="wrong",
+            )
+        assert done.returncode == 3
+        assert len(done.stderr.splitlines()) == 1
+        assert "signature" in done.stderr.lower()
+        assert exchange.api_key not in done.stderr
+
+    def test_nobody_there_is_3(self):
+        done = run(
+            *("watch", "--seconds", "1", "--ws-url", "ws://127.0.0.1:1"),
+            **{"COINCALL_API_KEY": "k", "COINCALL_API_SECRET": "s"},
+        )
+        assert done.returncode == 3
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_a_lost_connection_shows_as_null_and_heals(self, exchange):
+        with subprocess.Popen(
+            [*COMMAND, "watch", "--json", "--ws-url", exchange.ws_url, "--seconds", "20"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(**keys_of(exchange)),
+        ) as started:
+            lines = (json.loads(line) for line in started.stdout)
+            assert next(lines)["best_bid"] is not None
+            exchange.drop_connections()
+            lost = next(line for line in lines if line["best_bid"] is None)
+            assert lost["best_ask"] is lost["microprice"] is None
+            assert next(line for line in lines if line["best_bid"] is not None)
+            started.send_signal(signal.SIGINT)
+            started.communicate(timeout=PATIENCE_S)
+        assert started.returncode == 0
+
+
+def test_sim_prints_where_it_is_and_a_key_that_works():
+    with subprocess.Popen(
+        [*COMMAND, "sim", "--seconds", "30", "--seed", "5"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as started:
+        told = [started.stdout.readline().split() for _ in range(4)]
+        _, *urls = told[1]
+        done = run(
+            *("watch", "--json", "--seconds", "1", "--symbols", "BTCUSD"),
+            *("--ws-url", urls[0].removesuffix("/options")),
+            **{"COINCALL_API_KEY": told[2][-1], "COINCALL_API_SECRET": told[3][-1]},
+        )
+        started.send_signal(signal.SIGINT)
+        assert started.wait(timeout=PATIENCE_S) == 0
+    assert done.returncode == 0, done.stderr
+    assert_books([json.loads(line) for line in done.stdout.splitlines()])
+
+
+def test_version_and_help():
+    assert run("--version").stdout.strip() == "0.1.0"
+    assert "demo" in run("--help").stdout
+    assert run().returncode == 2
