@@ -1,0 +1,152 @@
+"""Imports point down, and only the top of the house touches the network or the clock.
+
+Reads the installed package, `_book.pyi` included, so that what is checked is what ships. The
+compiled module's own imports are seen by loading it alone.
+"""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A module imports only from lines below its own; modules of one line do not see each other.
+# A package stands here under its own name, with all that is in it.
+LAYERS = """
+    __main__
+    cli
+    __init__
+    coincall
+    stream
+    session
+    _book
+    wire  model  signing  latency
+    errors  change
+"""
+APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it
+MAY_IMPORT_SIM = {"cli"}
+
+# The world outside: sockets, threads and clocks.
+WORLD = """
+    asyncio concurrent multiprocessing queue sched subprocess threading datetime time
+    select selectors socket socketserver ssl
+    aiohttp http requests urllib3 websocket
+""".split()
+MAY_TOUCH_WORLD = {"cli", "stream", "sim"}
+
+PACKAGE = "coincall_fast"
+UNITS = [line.split() for line in LAYERS.strip().splitlines()]
+LEVEL = {unit: level for level, units in enumerate(reversed(UNITS)) for unit in units}
+
+
+def package_dir() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def sources() -> dict[str, str]:
+    """Source text by dotted name below the package; a package's own is ``name.__init__``."""
+    root = package_dir()
+    files = [*root.rglob("*.py"), *root.rglob("*.pyi")]
+    return {
+        ".".join(path.relative_to(root).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in files
+    }
+
+
+def imports(name: str, source: str, units: set[str]) -> set[str]:
+    """What a module imports: ``.unit`` for one of this package, the top name of any other."""
+    parent = [PACKAGE, *name.split(".")[:-1]]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            targets = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = parent[: len(parent) - node.level + 1] if node.level else []
+            base = [*start, *(node.module or "").split(".")]
+            targets = [[part for part in (*base, alias.name) if part] for alias in node.names]
+        else:
+            continue
+        for top, *rest in targets:
+            if top != PACKAGE:
+                found.add(top)
+            elif rest and rest[0] in units:
+                found.add("." + rest[0])
+            else:  # a name that __init__ gives
+                found.add(".__init__")
+    return found
+
+
+def violations(modules: dict[str, str]) -> list[str]:
+    units = {name.split(".")[0] for name in modules}
+    found = [f"{unit} is in no layer" for unit in units - set(LEVEL) - {APART}]
+    for name, source in modules.items():
+        unit = name.split(".")[0]
+        for target in imports(name, source, units):
+            other = target.removeprefix(".")
+            if other == target:
+                wrong = other in WORLD and unit not in MAY_TOUCH_WORLD
+            elif other == unit or unit not in {*LEVEL, APART}:
+                wrong = False
+            elif APART in (unit, other):
+                wrong = other != APART or unit not in MAY_IMPORT_SIM
+            else:
+                wrong = other in LEVEL and LEVEL[other] >= LEVEL[unit]
+            if wrong:
+                found.append(f"{name} imports {target}")
+    return sorted(found)
+
+
+def test_imports_point_down() -> None:
+    assert violations(sources()) == []
+
+
+def test_every_name_of_the_table_exists() -> None:
+    assert set(LEVEL) - {name.split(".")[0] for name in sources()} == set()
+
+
+def test_the_compiled_module_loads_only_what_is_below_it() -> None:
+    """Under an empty package, so that `__init__` cannot load anything first."""
+    program = f"""
+import sys, types
+package = types.ModuleType({PACKAGE!r})
+package.__path__ = [{str(package_dir())!r}]
+sys.modules[{PACKAGE!r}] = package
+import {PACKAGE}._book
+print(*(name.split(".")[1] for name in sys.modules if name.startswith("{PACKAGE}.")))
+"""
+    run = [sys.executable, "-c", program]
+    loaded = set(subprocess.run(run, check=True, capture_output=True, text=True).stdout.split())
+    assert "_book" in loaded
+    above = {unit for unit in loaded - {"_book"} if LEVEL.get(unit, 99) >= LEVEL["_book"]}
+    assert above == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "expected"),
+    [
+        ("session", "import time", ["session imports time"]),
+        ("session", "def f():\n    from time import monotonic", ["session imports time"]),
+        ("signing", "import http.client", ["signing imports http"]),
+        ("coincall", "import threading", ["coincall imports threading"]),
+        ("session", "from .stream import Stream", ["session imports .stream"]),
+        ("session", "from . import stream", ["session imports .stream"]),
+        ("session", "import coincall_fast.stream", ["session imports .stream"]),
+        ("session", "from coincall_fast import OrderBook", ["session imports .__init__"]),
+        ("wire", "from .model import Side", ["wire imports .model"]),
+        ("wire", "from .sim import server", ["wire imports .sim"]),
+        ("sim.server", "from ..signing import sign", ["sim.server imports .signing"]),
+        ("cli.table", "from .. import __main__", ["cli.table imports .__main__"]),
+        ("helpers", "", ["helpers is in no layer"]),
+        ("stream", "import socket\nfrom .session import Session", []),
+        ("cli.table", "from . import live\nfrom ..sim import serve\nfrom .. import OrderBook", []),
+        ("sim.server", "import aiohttp\nfrom .market import Market\nfrom . import market", []),
+    ],
+)
+def test_the_check_itself(name: str, source: str, expected: list[str]) -> None:
+    whole = dict.fromkeys([*LEVEL, "sim.__init__", "sim.market"], "")
+    assert violations(whole | {name: source}) == expected
