@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,21 @@ def environment(**variables):
 def run(*arguments, **variables):
     return subprocess.run(
         [*COMMAND, *arguments],
+        check=False,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
+        env=environment(**variables),
+    )
+
+
+def start(*arguments, **variables) -> Any:
+    """A process that goes on, with its output to be read as it comes."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=environment(**variables),
     )
 
@@ -66,7 +79,9 @@ class TestDemo:
             times = [line["ts_ms"] for line in lines if line["symbol"] == symbol]
             assert times == sorted(times)
             assert len(times) >= 8  # 3 s at 5 or 10 Hz
-        assert re.search(r"\d+ updates of \d+ books in [\d.]+ s, frame to book p50 \d+", done.stderr)
+        assert re.search(
+            r"\d+ updates of \d+ books in [\d.]+ s, frame to book p50 \d+", done.stderr
+        )
 
     def test_the_first_book_has_the_printed_levels(self):
         """The market starts from the frame of seed 001, line 530."""
@@ -125,13 +140,7 @@ class TestDemo:
 
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
     def test_it_ends_with_a_summary_when_asked(self, how):
-        with subprocess.Popen(
-            [*COMMAND, "demo", "--json"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        ) as started:
+        with start("demo", "--json") as started:
             assert started.stdout.readline()
             started.send_signal(how)
             begin_s = time.monotonic()
@@ -142,13 +151,7 @@ class TestDemo:
         assert "Traceback" not in told
 
     def test_a_reader_that_has_seen_enough(self):
-        with subprocess.Popen(
-            [*COMMAND, "demo", "--json", "--seconds", "20"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        ) as started:
+        with start("demo", "--json", "--seconds", "20") as started:
             started.stdout.readline()
             started.stdout.close()
             told = started.stderr.read()
@@ -212,19 +215,15 @@ class TestWatch:
     def test_nobody_there_is_3(self):
         done = run(
             *("watch", "--seconds", "1", "--ws-url", "ws://127.0.0.1:1"),
-            **{"COINCALL_API_KEY": "k", "COINCALL_API_SECRET": "s"},
+            COINCALL_API_KEY="k",
+            COINCALL_API_SECRET="s",
         )
         assert done.returncode == 3
         assert len(done.stderr.splitlines()) == 1
 
     def test_a_lost_connection_shows_as_null_and_heals(self, exchange):
-        with subprocess.Popen(
-            [*COMMAND, "watch", "--json", "--ws-url", exchange.ws_url, "--seconds", "20"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(**keys_of(exchange)),
-        ) as started:
+        arguments = ("watch", "--json", "--ws-url", exchange.ws_url, "--seconds", "20")
+        with start(*arguments, **keys_of(exchange)) as started:
             lines = (json.loads(line) for line in started.stdout)
             assert next(lines)["best_bid"] is not None
             exchange.drop_connections()
@@ -237,18 +236,14 @@ class TestWatch:
 
 
 def test_sim_prints_where_it_is_and_a_key_that_works():
-    with subprocess.Popen(
-        [*COMMAND, "sim", "--seconds", "30", "--seed", "5"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    ) as started:
+    with start("sim", "--seconds", "30", "--seed", "5") as started:
         told = [started.stdout.readline().split() for _ in range(4)]
         _, *urls = told[1]
         done = run(
             *("watch", "--json", "--seconds", "1", "--symbols", "BTCUSD"),
             *("--ws-url", urls[0].removesuffix("/options")),
-            **{"COINCALL_API_KEY": told[2][-1], "COINCALL_API_SECRET": told[3][-1]},
+            COINCALL_API_KEY=told[2][-1],
+            COINCALL_API_SECRET=told[3][-1],
         )
         started.send_signal(signal.SIGINT)
         assert started.wait(timeout=PATIENCE_S) == 0

@@ -66,8 +66,9 @@ def _symbols(asked: argparse.Namespace) -> list[str]:
 
 
 def _interesting(futures: list[str], options: list[str]) -> list[str]:
-    """The perpetuals, options at the money, and one so far from it that it hardly quotes."""
-    return [*futures, *options[:8], options[-1]]
+    """The perpetuals, options at the money, and two so far from it that they hardly quote."""
+    expiry = options[0].split("-")[1]
+    return [*futures, *options[:8], *[name for name in options if expiry in name][-2:]]
 
 
 def _products(symbols: list[str]) -> list[str]:

@@ -16,6 +16,14 @@ from .board import Board, Row, text_of
 
 __all__ = ["Json", "Plain", "Screen", "View"]
 
+COLUMNS = (
+    *("symbol", "bid", "size", "ask", "size", "mid", "microprice", "bps", "imbal."),
+    *("upd/s", "age ms", "p50 ns", "p99 ns"),
+)
+# What a narrow terminal goes without, the first to go first.
+EXPENDABLE = [COLUMNS.index(name) for name in ("mid", "imbal.", "p50 ns", "upd/s", "bps", "age ms")]
+EXPENDABLE += [COLUMNS.index("p99 ns"), 4, 2, COLUMNS.index("microprice")]
+
 
 class View(Protocol):
     """Something that shows a board, asked to do so every `period_s`."""
@@ -134,36 +142,47 @@ class Screen:
         )  # fmt: skip
 
     def _table(self) -> RenderableType:
+        rows = [[Text(symbol), *self._cells(symbol)] for symbol in self._symbols]
         table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
-        table.add_column("symbol", no_wrap=True)
-        for heading in (
-            *("bid", "size", "ask", "size", "mid", "microprice", "bps", "imbal."),
-            *("upd/s", "age ms", "p50 ns", "p99 ns"),
-        ):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for symbol in self._symbols:
-            table.add_row(symbol, *self._cells(symbol))
+        columns = self._fitting(rows)
+        for column in columns:
+            table.add_column(COLUMNS[column], justify="right" if column else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*(row[column] for column in columns if column < len(row)))
         return table
 
-    def _cells(self, symbol: str) -> list[RenderableType]:
+    def _fitting(self, rows: list[list[Text]]) -> list[int]:
+        """The columns that fit the terminal whole: half a number would be a wrong one."""
+        columns = list(range(len(COLUMNS)))
+        for least_wanted in EXPENDABLE:
+            widths = (
+                max(len(COLUMNS[column]), *(len(row[column]) for row in rows if column < len(row)))
+                for column in columns
+            )
+            if sum(width + 2 for width in widths) <= self._console.width + 2:
+                break
+            columns.remove(least_wanted)
+        return columns
+
+    def _cells(self, symbol: str) -> list[Text]:
         row = self._board.rows.get(symbol)
         if row is None or not row.is_valid:
-            return [Text("no valid book", style="red")]
+            return [Text("invalid", style="red")]
         p50_ns, p99_ns = self._latency.quantiles_ns(symbol=symbol)
         lean = row.imbalance if row.imbalance == row.imbalance else 0.0
         return [
             Text(text_of(row.best_bid), style="green"),
-            text_of(row.best_bid_size),
+            Text(text_of(row.best_bid_size)),
             Text(text_of(row.best_ask), style="red"),
-            text_of(row.best_ask_size),
-            text_of(row.mid),
+            Text(text_of(row.best_ask_size)),
+            Text(text_of(row.mid)),
             Text(text_of(row.microprice, 4), style="bold"),
-            text_of(row.spread_bps, 1),
+            Text(text_of(row.spread_bps, 1)),
             Text(text_of(row.imbalance, 2), style="green" if lean > 0 else "red"),
-            text_of(self._rate(symbol, row.update_count), 1),
-            text_of(time.time() * 1e3 - row.ts_ms, 0),
-            text_of(p50_ns, 0),
-            text_of(p99_ns, 0),
+            Text(text_of(self._rate(symbol, row.update_count), 1)),
+            Text(text_of(time.time() * 1e3 - row.ts_ms, 0)),
+            Text(text_of(p50_ns, 0)),
+            Text(text_of(p99_ns, 0)),
         ]
 
     def _rate(self, symbol: str, count: int) -> float:
