@@ -4,9 +4,11 @@ import math
 import threading
 from typing import Any, NamedTuple
 
-from .._book import OrderBook
+from .._book import BookStore, OrderBook
 
-__all__ = ["Board", "Row"]
+__all__ = ["Board", "Row", "text_of"]
+
+NAN = math.nan
 
 
 class Row(NamedTuple):
@@ -46,9 +48,13 @@ class Row(NamedTuple):
             [] if depth is None else depth.asks.tolist(),
         )
 
+    @classmethod
+    def invalid(cls, symbol: str) -> "Row":
+        """Of a book that is not valid: no value, no time."""
+        return cls(symbol, 0, NAN, 0.0, NAN, 0.0, NAN, NAN, NAN, NAN, NAN, 0, [], [])
+
     @property
     def is_valid(self) -> bool:
-        """A book that is not valid has no time."""
         return self.ts_ms != 0
 
     def document(self) -> dict[str, Any]:
@@ -76,8 +82,16 @@ class Board:
     def put(self, book: OrderBook) -> None:
         row = Row.of(book, self._levels)
         with self._lock:
-            self.updates += book.is_valid
+            self.updates += 1
             self.rows[row.symbol] = self._changed[row.symbol] = row
+        self.news.set()
+
+    def drop_invalid(self, store: BookStore) -> None:
+        """Takes the values away of every book that has none any more."""
+        with self._lock:
+            for symbol, row in self.rows.items():
+                if row.is_valid and not store[symbol].is_valid:
+                    self.rows[symbol] = self._changed[symbol] = Row.invalid(symbol)
         self.news.set()
 
     def take_changed(self) -> list[Row]:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from .._book import OrderBook
 from ..coincall import Channel, Dialect, Stream
@@ -84,13 +84,8 @@ def _show(asked: argparse.Namespace, symbols: list[str], stream: Stream) -> None
     levels = asked.levels or 0
     board = Board(levels)
 
-    def invalidate(_: object) -> None:
-        for book in stream.store.values():
-            if not book.is_valid:
-                board.put(book)
-
     stream.on(Channel.BOOK, board.put)
-    stream.on("state", invalidate)
+    stream.on("error", lambda _: board.drop_invalid(stream.store))  # what clears a book is an error
     view: View
     if asked.json:
         view = Json(board)
@@ -103,7 +98,7 @@ def _show(asked: argparse.Namespace, symbols: list[str], stream: Stream) -> None
         with stream:
             stream.subscribe(Channel.BOOK, symbols)
             stream.wait_open(min(OPEN_S, asked.seconds or OPEN_S))
-            with view:
+            with closing(view):
                 _until_ended(asked, stream, board, view, begin_s)
     except KeyboardInterrupt:
         pass

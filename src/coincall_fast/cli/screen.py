@@ -2,8 +2,7 @@
 
 import sys
 import time
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import orjson
 from rich.console import Console, Group, RenderableType
@@ -26,38 +25,23 @@ EXPENDABLE += [COLUMNS.index("p99 ns"), 4, 2, COLUMNS.index("microprice")]
 
 
 class View(Protocol):
-    """Something that shows a board, asked to do so every `period_s`."""
+    """Something that shows a board, asked to do so every `period_s` until it is closed."""
 
     period_s: float
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
     def show(self, state: str) -> None: ...
 
-
-class _Steady:
-    """A view that has nothing to set up or to restore."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
+    def close(self) -> None: ...
 
 
-class Json(_Steady):
+class Lines:
+    """A view that leaves nothing to be restored."""
+
+    def close(self) -> None:
+        sys.stdout.flush()
+
+
+class Json(Lines):
     """One JSON document a line for every book that changed; a book that became invalid included."""
 
     period_s = 0.02
@@ -71,7 +55,7 @@ class Json(_Steady):
         sys.stdout.buffer.flush()
 
 
-class Plain(_Steady):
+class Plain(Lines):
     """A line a symbol and second, for what is no terminal."""
 
     period_s = 1.0
@@ -115,17 +99,9 @@ class Screen:
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
         self._counted: dict[str, tuple[float, int]] = {}
-
-    def __enter__(self) -> Self:
         self._live.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._live.stop()
 
     def show(self, state: str) -> None:
