@@ -160,6 +160,12 @@ class TestFreshness:
         assert book.best_bid == 1.5
         assert events(session) == [("gap", 1, 4 * S)]
 
+    def test_a_book_under_another_name_than_was_asked_for_is_lost_with_its_connection_too(self):
+        session = opened("BTC-USD")
+        book = session.receive(frame("BTCUSD"), 1, WALL_MS)
+        session.closed(2)
+        assert not book.is_valid
+
     def test_a_refused_frame_of_a_known_symbol_clears_its_book_and_no_other(self):
         session = opened("BTCUSD", "ETHUSD")
         btc = session.receive(frame(), 1, WALL_MS)

@@ -70,6 +70,7 @@ class Session:
         self._quiet_ns = quiet_ns
         self._stale_after_ns = stale_after_ns
         self._topics: dict[_Topic, dict[str, None]] = {}
+        self._fed: dict[str, OrderBook] = {}  # the books of this connection, by their own symbols
         self._dropped: set[str] = set()
         self._outbox: deque[str] = deque()
         self._sent_ns: deque[int] = deque(maxlen=REQUESTS_PER_S)
@@ -110,6 +111,7 @@ class Session:
             del self._topics[topic]
         for symbol in gone:
             self._dropped.add(symbol)
+            self._fed.pop(symbol, None)
             self._clear(symbol)
         if self._is_open and (gone or not symbols):
             self._outbox.extend(self._requests("unsubscribe", topic, gone))
@@ -141,9 +143,8 @@ class Session:
         self._is_open = False
         self._outbox.clear()
         self._stale.clear()
-        for symbols in self._topics.values():
-            for symbol in symbols:
-                self._clear(symbol)
+        for book in self._fed.values():
+            book.clear()
 
     def receive(self, frame: bytes, now_ns: int, wall_ms: int) -> OrderBook | Message | None:
         """One whole frame; returns the book it updated, or the message it is, or None if it was
@@ -170,9 +171,12 @@ class Session:
         return self._checked(item, wall_ms) if isinstance(item, OrderBook) else item
 
     def _checked(self, book: OrderBook, wall_ms: int) -> OrderBook | None:
-        if book.symbol in self._dropped:
-            book.clear()  # its last frames, still on their way when it was unsubscribed
-            return None
+        symbol = str(book.symbol)
+        if symbol not in self._fed:
+            if symbol in self._dropped:
+                book.clear()  # its last frames, still on their way when it was unsubscribed
+                return None
+            self._fed[symbol] = book
         if book.ts_ms > wall_ms + FUTURE_MS:
             ahead = f"a frame of {book.symbol} is {book.ts_ms - wall_ms} ms ahead of our clock"
             book.clear()
@@ -195,19 +199,12 @@ class Session:
             self._watch_ages(now_ns, self._stale_after_ns)
 
     def _watch_ages(self, now_ns: int, limit_ns: int) -> None:
-        for symbols in self._topics.values():
-            for symbol in symbols:
-                book = self.store.get(symbol)
-                if book is None or not book.is_valid or book.age_ns(now_ns) <= limit_ns:
-                    self._stale.discard(symbol)
-                elif symbol not in self._stale:
-                    self._stale.add(symbol)
-                    self._events.append(Event("stale", (symbol,)))
-
-    def next_tick_ns(self) -> int:
-        """By when `tick` wants to be called, if no frame comes first."""
-        due = self._heard_ns if self._asked_ns is None else self._asked_ns
-        return due + self._quiet_ns
+        for symbol, book in self._fed.items():
+            if not book.is_valid or book.age_ns(now_ns) <= limit_ns:
+                self._stale.discard(symbol)
+            elif symbol not in self._stale:
+                self._stale.add(symbol)
+                self._events.append(Event("stale", (symbol,)))
 
     def to_send(self, now_ns: int) -> Iterator[str]:
         """The requests that may be sent now: no more than the venue takes in any second."""

@@ -425,7 +425,9 @@ class _Link(threading.Thread):
                 for text in session.to_send(now_ns):
                     _guarded(connection.send, text)
                 if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
-                    ready = selector.select(TICK_NS / SECOND_NS)
+                    due_ns = session.next_send_ns()
+                    wait_ns = TICK_NS if due_ns is None else min(TICK_NS, max(0, due_ns - now_ns))
+                    ready = selector.select(wait_ns / SECOND_NS)
                     if any(key.fileobj is self._wakened for key, _ in ready):
                         self._wakened.recv(4096)
                     if not any(key.fileobj is sock for key, _ in ready):
