@@ -114,7 +114,7 @@ def calls(draw: Any) -> tuple[Any, ...]:
 def test_any_calls() -> None:
     outcomes: Counter[str] = Counter()
 
-    @examples(800, 100_000)
+    @examples(800, 40_000)
     @given(st.sampled_from((None, SYMBOL)), st.lists(calls(), min_size=1, max_size=6))
     def agree(symbol: str | None, calls: list[tuple[Any, ...]]) -> None:
         both = Both(symbol)
