@@ -21,7 +21,8 @@ TRACE = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 MODES = {
     "release": (["-O3", "-g0"], [], [], UNCHECKED),
     "debug": (["-O0", "-g3", "-UNDEBUG"], [], [], {}),
-    "asan": (["-O1", "-g3", "-UNDEBUG", *SANITIZE], SANITIZE, [], {}),
+    # -fno-wrapv: Python's own flags define signed overflow, which would hide it.
+    "asan": (["-O1", "-g3", "-UNDEBUG", "-fno-wrapv", *SANITIZE], SANITIZE, [], {}),
     "trace": (["-O0"], [], TRACE, {"linetrace": True}),
 }
 mode = os.environ.get("COINCALL_FAST_BUILD", "release")

@@ -22,6 +22,7 @@ from cpython.buffer cimport (
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport NAN
@@ -241,7 +242,7 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
     elif isinstance(value, float):
         text = float.__repr__(value)
     elif isinstance(value, Decimal):
-        text = str(value)
+        text = Decimal.__str__(value)
     else:
         try:
             text = int.__repr__(operator.index(value))
@@ -395,11 +396,23 @@ cdef Bytes scan_string(Scan* s, Bytes p, Text* out) noexcept:
 
 
 cdef bytes unescaped(Text* text):
-    """The UTF-8 of a string that holds escapes; None for a lone surrogate, which has none."""
-    try:
-        return orjson.loads(PyBytes_FromStringAndSize(<char*>text.p - 1, text.n + 2)).encode()
-    except ValueError:
+    """The UTF-8 of a string that holds escapes; None for a lone surrogate, which has none.
+
+    Found out here, because an exception of orjson runs Python code (a finalizer, a signal
+    handler), which could write the book whose spare half is being scanned into.
+    """
+    cdef Bytes p = text.p, end = p + text.n
+    cdef bint high = False, low, surrogate
+    while p < end:
+        surrogate = p[0] == c'\\' and p[1] == c'u' and (p[2] | 0x20) == c'd' and p[3] >= c'8'
+        low = surrogate and (p[3] | 0x20) >= c'c'
+        if low != high:
+            return None
+        high = surrogate and not low
+        p += 1 if p[0] != c'\\' else 6 if p[1] == c'u' else 2
+    if high:
         return None
+    return orjson.loads(PyBytes_FromStringAndSize(<char*>text.p - 1, text.n + 2)).encode()
 
 
 cdef bint is_key(Text* text, Key* key) noexcept:
@@ -571,7 +584,7 @@ cdef inline bint stands(Bytes p, Token* token) noexcept:
     cdef uint64_t low, high
     memcpy(&low, p, 8)
     memcpy(&high, p + 8, 8)
-    return (((low ^ token.word[0]) & token.mask[0]) | ((high ^ token.word[1]) & token.mask[1])) == 0
+    return (((low & token.mask[0]) ^ token.word[0]) | ((high & token.mask[1]) ^ token.word[1])) == 0
 
 
 cdef inline Bytes plain_level(Keys* keys, Bytes p, int64_t* price, int64_t* size) noexcept:
@@ -714,7 +727,7 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
 cdef Bytes scan_time(Scan* s, Bytes p) noexcept:
     """Epoch milliseconds: a JSON integer of 1 to 18 digits."""
     cdef Bytes first = p
-    cdef int64_t value = 0
+    cdef uint64_t value = 0  # of 19 digits, before the last is found to be one too many
     while p < s.end and is_digit(p[0]) and p - first <= TIME_DIGITS:
         value = value * 10 + (p[0] - 48)
         p += 1
@@ -723,7 +736,7 @@ cdef Bytes scan_time(Scan* s, Bytes p) noexcept:
         or peek(s, p) == c'.' or (peek(s, p) | 0x20) == c'e'
     ):
         return refuse(s, first, b"the time is no integer of 1 to 18 digits")
-    s.ts_ms = value
+    s.ts_ms = <int64_t>value
     return p
 
 
@@ -832,10 +845,9 @@ cdef object decode_error(Scan* s):
     return DecodeError(s.reason.decode(), s.at - s.start, symbol_text(s))
 
 
-cdef object start_scan(Scan* s, object frame, Layout layout, Levels* into):
+cdef object start_scan(Scan* s, object frame, Layout layout):
     """Points a Scan at a frame of any type; what it returns keeps the bytes where they are."""
     cdef Py_ssize_t n
-    cdef const unsigned char[::1] view
     cdef object held = frame
     memset(s, 0, sizeof(Scan))
     if isinstance(frame, bytes):
@@ -848,18 +860,16 @@ cdef object start_scan(Scan* s, object frame, Layout layout, Levels* into):
             raise DecodeError("text that has no UTF-8", len(frame[:error.start].encode())) from None
     elif isinstance(frame, (bytearray, memoryview)):
         try:
-            view = memoryview(frame).cast("B")
+            held = memoryview(frame).cast("B")
         except TypeError:
             raise TypeError("a frame must be contiguous") from None
-        held = view
-        n = view.shape[0]
-        s.start = &view[0] if n else <Bytes>b""
+        n = PyMemoryView_GET_BUFFER(held).len
+        s.start = <Bytes>PyMemoryView_GET_BUFFER(held).buf
     else:
         raise TypeError(
             f"a frame is bytes, bytearray, memoryview or str, not {type(frame).__name__}")
     s.end = s.start + n
     s.keys = &layout.keys
-    s.into = into
     s.reason = b"no order-book frame"
     s.at = s.start
     return held
@@ -874,14 +884,21 @@ cdef int set_key(Key* key, str name) except -1:
     return 0
 
 
-cdef int set_token(Token* token, str text) except -1:
-    """A text that is too long for it stands nowhere, and levels are read the careful way."""
+cdef bint is_plain(str key):
+    return json.dumps(key, ensure_ascii=False) == f'"{key}"'
+
+
+cdef int set_token(Token* token, str text, bint plain) except -1:
+    """A text that is too long, or whose key JSON has to escape, stands nowhere: no bytes have its
+    word where its mask is 0, and levels are read the careful way.
+    """
     cdef bytes raw = text.encode()
-    if len(raw) > 16:
-        raw = b"\0"
-    memcpy(token.word, PyBytes_AS_STRING(raw), len(raw))
-    memset(token.mask, 0xFF, len(raw))
     token.n = len(raw)
+    if plain and token.n <= 16:
+        memcpy(token.word, PyBytes_AS_STRING(raw), token.n)
+        memset(token.mask, 0xFF, token.n)
+    else:
+        token.word[0] = 1
     return 0
 
 
@@ -907,9 +924,9 @@ cdef class Layout:
             set_key(&keys.level[i], name)
         for i, code in enumerate(wire.channels):
             keys.channel_codes[i] = code
-        set_token(&keys.opening, '{"%s":"' % wire.price)
+        set_token(&keys.opening, '{"%s":"' % wire.price, is_plain(wire.price))
         for i, name in enumerate(wire.sizes):
-            set_token(&keys.between[i], '","%s":' % name)
+            set_token(&keys.between[i], '","%s":' % name, is_plain(name))
 
 
 cdef dict _layouts = {}
@@ -1011,6 +1028,8 @@ cdef int load_side(Ladder* ladder, object levels, str name, int* inexact) except
     cdef int i = 0
     for pair in levels:
         try:
+            if isinstance(pair, (str, bytes)):  # "12" is no (1, 2)
+                raise TypeError
             price_given, size_given = pair
         except (TypeError, ValueError):
             raise TypeError(f"{name}[{i}] is no pair of price and size") from None
@@ -1104,7 +1123,8 @@ cdef class OrderBook:
         """
         cdef Scan s
         try:
-            _held = start_scan(&s, frame, self.layout, &self.half[1 - self.live])
+            _held = start_scan(&s, frame, self.layout)
+            s.into = &self.half[1 - self.live]  # not before: a memoryview may run Python code
             if scan_frame(&s, s.start, None) == NULL or not s.is_book:
                 raise decode_error(&s)
         except DecodeError:
@@ -1191,14 +1211,12 @@ cdef class OrderBook:
     @property
     def is_crossed(self):
         """Whether the best bid is above the best ask. Reported, never repaired."""
-        cdef Levels* now = &self.half[self.live]
-        return bool(now.n[0] and now.n[1] and now.rows[BID_PRICE][0] > now.rows[ASK_PRICE][0])
+        return self.spread < 0
 
     @property
     def is_locked(self):
         """Whether the best bid equals the best ask."""
-        cdef Levels* now = &self.half[self.live]
-        return bool(now.n[0] and now.n[1] and now.rows[BID_PRICE][0] == now.rows[ASK_PRICE][0])
+        return self.spread == 0
 
     @property
     def stats(self):
@@ -1207,7 +1225,7 @@ cdef class OrderBook:
 
     def age_ns(self, int64_t now_ns):
         """Nanoseconds since the last applied frame; 2**63-1 where its time was not given."""
-        return now_ns - self.recv_ns if self.recv_ns else FOREVER_NS
+        return now_ns - self.recv_ns if self.recv_ns > 0 else FOREVER_NS
 
     def check(self, int64_t max_age_ns, int64_t now_ns):
         """Raises StaleError if the book is not valid, or older than that by ``recv_ns``."""
@@ -1326,8 +1344,8 @@ cdef class OrderBook:
 
         Positive is bid-heavy, 1.0 and -1.0 mean that the other side is empty, nan that both are.
         """
-        cdef Levels* now = &self.half[self.live]
         cdef int n = asked_levels(levels)
+        cdef Levels* now = &self.half[self.live]
         cdef double bid_size = total(now.rows[BID_SIZE], min(n, now.n[0]))
         cdef double ask_size = total(now.rows[ASK_SIZE], min(n, now.n[1]))
         if bid_size + ask_size == 0:
@@ -1336,8 +1354,8 @@ cdef class OrderBook:
 
     def weighted_mid(self, levels):
         """The microprice of the best `levels` together: sizes summed, prices weighted by size."""
-        cdef Levels* now = &self.half[self.live]
         cdef int n = asked_levels(levels)
+        cdef Levels* now = &self.half[self.live]
         cdef double size[2]
         cdef double value[2]
         cdef int side, i
@@ -1355,11 +1373,12 @@ cdef class OrderBook:
     def depth(self, levels=100):
         """The best levels as a `Depth`: float64 arrays (n, 2) of price and size, the caller's own.
         """
-        cdef Levels* now = &self.half[self.live]
         cdef int n = asked_levels(levels)
+        cdef Levels now = self.half[self.live]  # a copy: what numpy allocates may run Python code
+        ts_ms, update_count = self.ts_ms, self.update_count
         return Depth(
-            floats_of(now, 0, min(n, now.n[0])), floats_of(now, 1, min(n, now.n[1])),
-            self.ts_ms, self.update_count,
+            floats_of(&now, 0, min(n, now.n[0])), floats_of(&now, 1, min(n, now.n[1])),
+            ts_ms, update_count,
         )
 
     def snapshot(self, out=None):
@@ -1393,10 +1412,10 @@ cdef class OrderBook:
 
         size: a ``str``, ``int``, ``float`` or ``Decimal``; what is below 1e-8 of it is dropped.
         """
-        cdef Levels* now = &self.half[self.live]
         cdef int hit = hit_side(side), i = 0
         cdef Number wanted
         cdef Fault fault = caller_number(size, True, &wanted)
+        cdef Levels* now = &self.half[self.live]
         cdef int64_t left, take
         cdef double cost = 0
         if fault != LEGAL:
@@ -1415,11 +1434,11 @@ cdef class OrderBook:
 
     def size_to(self, side, price):
         """The summed size at `price` or better, of the side that a "buy" or "sell" would hit."""
-        cdef Levels* now = &self.half[self.live]
         cdef int hit = hit_side(side), i = 0
         cdef int64_t sign = 1 if hit else -1
         cdef Number limit
         cdef Fault fault = caller_number(price, False, &limit)
+        cdef Levels* now = &self.half[self.live]
         if fault != LEGAL or limit.e8 == 0:
             raise UsageError(
                 f"a price of {price!r}: {fault_text(fault).decode() if fault else 'zero'}"
@@ -1469,13 +1488,17 @@ cdef object message_of(object frame):
     dt = body.get("dt")
     if dt is not None:
         return UnknownMessage(dt if type(dt) is int else None, body)
-    if body.get("c") == 11:
-        return Heartbeat(body.get("rc"))
-    if "result" in body or "msg" in body or body.get("rc", 1) != 1:
+    c, rc = (
+        int(code) if isinstance(code, str) and code.strip().isdecimal() else code
+        for code in (body.get("c"), body.get("rc"))
+    )
+    if c == 11:
+        return Heartbeat(rc)
+    if "result" in body or "msg" in body or rc not in (None, 1):
         action = body.get("action")
         return Ack(
             action.lower() if isinstance(action, str) else None,
-            str(body.get("result")).lower() in ("success", "true") and body.get("rc", 1) == 1,
+            str(body.get("result")).lower() in ("success", "true") and rc in (None, 1),
             body,
         )
     return UnknownMessage(None, body)
@@ -1505,7 +1528,9 @@ cdef class BookStore:
         """
         cdef Scan s
         cdef OrderBook book
-        _held = start_scan(&s, frame, self.layout, &self.scratch)
+        cdef Levels levels
+        _held = start_scan(&s, frame, self.layout)
+        s.into = &self.scratch
         if scan_frame(&s, s.start, self) == NULL:
             error = decode_error(&s)
             if error.symbol in self.books:
@@ -1520,8 +1545,10 @@ cdef class BookStore:
             symbol = symbol_text(&s)
             book = self.books.get(symbol)
             if book is None:
+                levels = self.scratch  # which a finalizer may feed, when Python allocates
+                s.into = &levels
                 book = OrderBook(symbol, wire=(<Layout>self.layout).wire)
-                self.books[symbol] = book
+                book = self.books.setdefault(symbol, book)
         settle(book, &s, recv_ns)
         return book
 
@@ -1555,7 +1582,7 @@ cdef class BookStore:
 def decode(frame):
     """One frame of any channel, on its own: a fresh `OrderBook`, or the message that it is.
 
-    For scripts; where frames keep coming, `BookStore.feed` and `OrderBook.apply` allocate nothing.
+    For scripts; where frames keep coming, `BookStore.feed` and `OrderBook.apply` make nothing new.
     Raises DecodeError.
     """
     return BookStore().feed(frame)

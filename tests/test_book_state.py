@@ -520,3 +520,24 @@ def test_books_do_not_share_anything() -> None:
     assert (first.symbol, second.symbol) == (SYMBOL, "ETHUSD")
     second.clear()
     assert first.bbo == (99.5, 2.0, 100.5, 1.0)
+
+
+@pytest.mark.parametrize("pair", ["12", b"12"])
+def test_a_text_is_no_pair(book: OrderBook, pair: Any) -> None:
+    with pytest.raises(TypeError, match="no pair"):
+        book.load([pair], [])
+
+
+def test_keys_that_the_short_way_cannot_compare() -> None:
+    """A NUL in a frame is no price key, however long the key that a venue would have."""
+    wire = COINCALL._replace(price="price_of_a_level")
+    book = OrderBook(wire=wire)
+    with pytest.raises(DecodeError):
+        book.apply(book_frame('[\0001","sz":"1"},{"pr":"1","sz":"1"}]' + " " * 200, "[]"))
+    level = '{"price_of_a_level":"3","sz":"1"}'
+    book.apply(book_frame(f"[{level}]", "[]").replace(b"}}", b"}" + b" " * 200 + b"}"))
+    assert book.best_bid == 3.0
+
+
+def test_the_bits_print_by_name() -> None:
+    assert str(change.Change(change.BID | change.DEPTH)) == "Change.BID|DEPTH"

@@ -214,6 +214,22 @@ class TestWatch:
         assert "signature" in done.stderr.lower()
         assert exchange.api_key not in done.stderr
 
+    def test_a_symbol_that_the_venue_does_not_know_is_1(self, exchange):
+        done = run(
+            *("watch", "--json", "--seconds", "1", "--symbols", "NOPEUSD"),
+            *("--ws-url", exchange.ws_url),
+            **keys_of(exchange),
+        )
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert "NOPEUSD" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_an_address_that_is_none_is_2(self, exchange):
+        done = run("watch", "--ws-url", "garbage", **keys_of(exchange))
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+
     def test_nobody_there_is_3(self):
         done = run(
             *("watch", "--seconds", "1", "--ws-url", "ws://127.0.0.1:1"),
@@ -248,6 +264,25 @@ def test_sim_prints_where_it_is_and_a_key_that_works():
         started.kill()
     assert done.returncode == 0, done.stderr
     assert_books([json.loads(line) for line in done.stdout.splitlines()])
+
+
+def test_without_the_extra_it_is_one_line(tmp_path):
+    (tmp_path / "aiohttp.py").write_text("raise ImportError('no aiohttp')")
+    done = run("demo", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "coincall-fast[sim]" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x"])
+def test_a_port_that_is_none_is_2(port):
+    assert run("sim", "--port", port).returncode == 2
+
+
+def test_a_port_that_is_taken_is_1(exchange):
+    done = run("sim", "--port", exchange.ws_url.rpartition(":")[2])
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_version_and_help():

@@ -20,7 +20,7 @@ LAYERS = """
     __init__
     coincall
     stream
-    session
+    session  connection
     _book
     wire  model  signing  latency
     errors  change
@@ -34,7 +34,7 @@ WORLD = """
     select selectors socket socketserver ssl
     aiohttp http requests urllib3 websocket
 """.split()
-MAY_TOUCH_WORLD = {"cli", "stream", "sim"}
+MAY_TOUCH_WORLD = {"cli", "stream", "connection", "sim"}
 
 PACKAGE = "coincall_fast"
 UNITS = [line.split() for line in LAYERS.strip().splitlines()]

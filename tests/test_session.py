@@ -21,7 +21,7 @@ def frame(symbol="BTCUSD", bid="1", ts_ms=WALL_MS):
 
 def opened(*symbols, now_ns=0, **options):
     session = Session(Dialect(), "futures", BookStore(), **options)
-    session.subscribe("orderBook", symbols or ("BTCUSD",), {})
+    session.subscribe("orderBook", symbols or ("BTCUSD",), {}, 0)
     session.opened(now_ns)
     list(session.to_send(now_ns))
     return session
@@ -38,7 +38,7 @@ def events(session):
 class TestRequests:
     def test_nothing_is_sent_before_the_connection_stands(self):
         session = Session(Dialect(), "futures", BookStore())
-        session.subscribe("orderBook", ("BTCUSD",), {})
+        session.subscribe("orderBook", ("BTCUSD",), {}, 0)
         assert sent(session) == []
         session.opened(0)
         assert sent(session) == [
@@ -49,7 +49,7 @@ class TestRequests:
     def test_lists_of_at_most_100_symbols(self):
         session = Session(Dialect(), "options", BookStore())
         symbols = [f"BTCUSD-27DEC24-{strike}-C" for strike in range(250)]
-        session.subscribe("orderBook", tuple(symbols), {})
+        session.subscribe("orderBook", tuple(symbols), {}, 0)
         session.opened(0)
         lists = [request["payload"]["symbol"] for request in sent(session)]
         assert [len(part) for part in lists] == [100, 100, 50]
@@ -57,7 +57,7 @@ class TestRequests:
 
     def test_a_channel_that_takes_no_list_gets_one_symbol_at_a_time(self):
         session = Session(Dialect(), "futures", BookStore())
-        session.subscribe("kline", ("BTCUSD", "ETHUSD"), {"period": "h1"})
+        session.subscribe("kline", ("BTCUSD", "ETHUSD"), {"period": "h1"}, 0)
         session.opened(0)
         assert [request["payload"] for request in sent(session)] == [
             {"period": "h1", "symbol": "BTCUSD"},
@@ -66,19 +66,19 @@ class TestRequests:
 
     def test_a_private_channel_has_no_payload(self):
         session = Session(Dialect(), "futures", BookStore())
-        session.subscribe("order", (), {})
+        session.subscribe("order", (), {}, 0)
         session.opened(0)
         assert sent(session) == [{"action": "subscribe", "dataType": "order"}]
 
     def test_what_is_held_is_not_asked_for_again(self):
         session = opened("BTCUSD")
-        session.subscribe("orderBook", ("BTCUSD", "ETHUSD", "ETHUSD"), {})
+        session.subscribe("orderBook", ("BTCUSD", "ETHUSD", "ETHUSD"), {}, 0)
         assert [request["payload"] for request in sent(session)] == [{"symbol": "ETHUSD"}]
 
     def test_everything_is_asked_for_again_after_a_reconnect(self):
         session = opened("BTCUSD", "ETHUSD")
-        session.subscribe("order", (), {})
-        session.unsubscribe("orderBook", ("ETHUSD",), {})
+        session.subscribe("order", (), {}, 0)
+        session.unsubscribe("orderBook", ("ETHUSD",), {}, 0)
         session.closed(1)
         assert sent(session, 1) == []
         session.opened(2)
@@ -89,8 +89,8 @@ class TestRequests:
 
     def test_unsubscribe_is_spelt_as_the_venue_wants_it(self):
         session = opened("BTCUSD", "ETHUSD")
-        session.unsubscribe("orderBook", (), {})
-        session.unsubscribe("orderBook", ("BTCUSD",), {})
+        session.unsubscribe("orderBook", (), {}, 0)
+        session.unsubscribe("orderBook", ("BTCUSD",), {}, 0)
         assert sent(session) == [
             {
                 "action": "unSubscribe",
@@ -102,7 +102,7 @@ class TestRequests:
     def test_no_more_than_100_requests_in_any_second(self):
         session = Session(Dialect(), "futures", BookStore())
         for i in range(250):
-            session.subscribe("kline", (f"S{i}",), {"period": "h1"})
+            session.subscribe("kline", (f"S{i}",), {"period": "h1"}, 0)
         session.opened(0)
         times = []
         now_ns = 0
@@ -155,7 +155,7 @@ class TestFreshness:
         session.opened(3 * S)
         session.receive(SUBSCRIBED, 3 * S, WALL_MS)
         assert not book.is_valid
-        assert events(session) == []
+        assert events(session) == [("cleared", book)]
         session.receive(frame(bid="1.5", ts_ms=WALL_MS - 9), 4 * S, WALL_MS)
         assert book.best_bid == 1.5
         assert events(session) == [("gap", 1, 4 * S)]
@@ -173,17 +173,37 @@ class TestFreshness:
         assert session.receive(frame(bid="-1"), 2, WALL_MS) is None
         assert math.isnan(btc.best_bid)
         assert eth.best_bid == 1.0
-        [(name, error)] = events(session)
+        [cleared, (name, error)] = events(session)
+        assert cleared == ("cleared", btc)
         assert name == "error"
         assert isinstance(error, DecodeError)
         assert error.symbol == "BTCUSD"
 
-    def test_garbage_is_reported_and_clears_nothing(self):
+    @pytest.mark.parametrize("garbage", [b"{", b"too many request", b"\xff", b""])
+    def test_garbage_is_reported_and_clears_nothing(self, garbage):
         session = opened()
         book = session.receive(frame(), 1, WALL_MS)
-        assert session.receive(b"{", 2, WALL_MS) is None
+        assert session.receive(garbage, 2, WALL_MS) is None
         assert book.is_valid
         assert [name for name, _ in events(session)] == ["error"]
+
+    def test_a_broken_book_that_does_not_say_whose_it_is_clears_all(self):
+        session = opened("BTCUSD", "ETHUSD")
+        books = [session.receive(frame(name), 1, WALL_MS) for name in ("BTCUSD", "ETHUSD")]
+        session.receive(b'{"dt":32,"c":20,"d":{"asks":[{"pr":"-1","sz":"1"}],"s":"BTC', 2, WALL_MS)
+        assert not any(book.is_valid for book in books)
+        assert [name for name, _ in events(session)] == ["cleared", "cleared", "error"]
+
+    def test_frames_older_than_the_book_are_no_updates(self):
+        session = opened()
+        book = session.receive(frame(bid="1.5", ts_ms=WALL_MS + 59_000), 1, WALL_MS)
+        assert session.receive(frame(), 1 + S, WALL_MS) is None
+        assert book.best_bid == 1.5
+        assert session.receive(frame(ts_ms=WALL_MS + 1), 2 + 2 * S, WALL_MS) is None
+        assert not book.is_valid
+        assert [name for name, _ in events(session)] == ["cleared", "error"]
+        assert session.receive(frame(ts_ms=WALL_MS + 2), 3 * S, WALL_MS) is book
+        assert book.best_bid == 1.0
 
     def test_a_frame_more_than_a_minute_ahead_clears_the_book(self):
         session = opened()
@@ -191,17 +211,17 @@ class TestFreshness:
         assert book.is_valid
         assert session.receive(frame(ts_ms=WALL_MS + 60_001), 2, WALL_MS) is None
         assert not book.is_valid
-        assert [name for name, _ in events(session)] == ["error"]
+        assert [name for name, _ in events(session)] == ["cleared", "error"]
         assert session.receive(frame(), 3, WALL_MS) is book
 
     def test_an_unsubscribed_book_is_cleared_and_late_frames_do_not_revive_it(self):
         session = opened()
         book = session.receive(frame(), 1, WALL_MS)
-        session.unsubscribe("orderBook", ("BTCUSD",), {})
+        session.unsubscribe("orderBook", ("BTCUSD",), {}, 0)
         assert not book.is_valid
         assert session.receive(frame(ts_ms=WALL_MS + 1), 2, WALL_MS) is None
         assert not book.is_valid
-        session.subscribe("orderBook", ("BTCUSD",), {})
+        session.subscribe("orderBook", ("BTCUSD",), {}, 0)
         assert session.receive(frame(ts_ms=WALL_MS + 2), 3, WALL_MS) is book
         assert book.is_valid
 
@@ -220,8 +240,51 @@ class TestFreshness:
         session.tick(9 * S)
         assert sorted(events(session)) == [("stale", "BTCUSD"), ("stale", "ETHUSD")]
 
+    def test_a_symbol_that_never_starts_is_told_too(self):
+        session = opened("BTCUSD", stale_after_ns=2 * S)
+        session.subscribe("orderBook", ("ETHUSD",), {}, 5 * S)
+        session.tick(5 * S)
+        session.tick(6 * S)
+        session.tick(8 * S)
+        assert events(session) == [("stale", "BTCUSD"), ("stale", "ETHUSD")]
+
+    def test_another_channel_of_the_symbol_has_no_say_over_its_book(self):
+        session = opened()
+        session.subscribe("lastTrade", ("BTCUSD",), {}, 0)
+        book = session.receive(frame(), 1, WALL_MS)
+        session.unsubscribe("lastTrade", ("BTCUSD",), {}, 0)
+        assert book.is_valid
+        assert session.receive(frame(ts_ms=WALL_MS + 1), 2, WALL_MS) is book
+
+    def test_a_ping_is_a_sign_of_life(self):
+        session = opened(quiet_ns=5 * S)
+        session.heard(4 * S)
+        session.tick(5 * S)
+        assert sent(session, 5 * S) == []
+
 
 class TestAnswers:
+    def test_one_wrong_symbol_does_not_cost_the_others_their_books(self):
+        session = Session(Dialect(), "futures", BookStore())
+        session.subscribe("orderBook", ("BTCUSD", "NOPEUSD"), {}, 0)
+        session.subscribe("order", (), {}, 0)
+        session.opened(0)
+        assert len(sent(session)) == 2
+        session.receive(b'{"action":"SUBSCRIBE","result":"failed"}', 1, WALL_MS)
+        session.receive(SUBSCRIBED, 1, WALL_MS)
+        [(_, error)] = events(session)
+        assert "BTCUSD, NOPEUSD" in str(error)
+        assert [request["payload"]["symbol"] for request in sent(session, 1)] == [
+            "BTCUSD",
+            "NOPEUSD",
+        ]
+        session.receive(SUBSCRIBED, 2, WALL_MS)
+        session.receive(b'{"action":"SUBSCRIBE","result":"failed"}', 2, WALL_MS)
+        [(_, error)] = events(session)
+        assert "NOPEUSD" in str(error)
+        assert "BTCUSD" not in str(error)
+        assert sent(session, 2) == []
+
     def test_acks_and_heartbeats_are_items(self):
         session = opened()
         assert session.receive(SUBSCRIBED, 1, WALL_MS) == Ack(

@@ -3,10 +3,9 @@
 What a test waits for it polls; nothing here trusts a sleep to be long enough.
 """
 
-import json
 import logging
 import math
-import socket
+import os
 import threading
 import time
 import traceback
@@ -18,41 +17,11 @@ from coincall_fast import (
     Channel,
     OrderBook,
     Stream,
-    TransportError,
     UsageError,
-    VenueError,
 )
 from coincall_fast.sim import Exchange
 from model_book import Model
-
-PATIENCE_S = 20.0
-SECRET = "the-very-secret"  # a global, so that no frame of a test has it among its locals
-
-
-def until(condition, what="it"):
-    """Waits until a condition holds, and returns what made it true."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < end_s, f"{what} did not come about"
-        time.sleep(0.005)
-    return value
-
-
-def stream_to(exchange, *products, **options):
-    keys = {"api_key": exchange.api_key, "api_secret": exchange.api_secret}
-    return Stream(*products, **{**keys, "ws_url": exchange.ws_url, **options})
-
-
-def listen(stream, *names):
-    """What happens on a stream from now on, as (name, arguments)."""
-    heard = []
-    for name in names:
-        stream.on(name, lambda *arguments, name=name: heard.append((name, *arguments)))
-    return heard
-
-
-def valid(stream, symbols):
-    return all((book := stream.store.get(symbol)) and book.is_valid for symbol in symbols)
+from streams import PATIENCE_S, SECRET, listen, listening, stream_to, until, valid
 
 
 def assert_equal_to_the_exchange(stream, exchange, symbols):
@@ -108,20 +77,59 @@ class TestMainJob:
     def test_iteration_gives_each_changed_book_once(self, exchange):
         with stream_to(exchange, "futures") as stream:
             stream.subscribe(Channel.BOOK, ["BTCUSD", "ETHUSD"])
-            seen = []
-            for item in stream:
-                seen.append(item)
-                if len([x for x in seen if x is stream.store.get("BTCUSD")]) >= 2:
-                    time.sleep(0.7)  # three more frames of each meanwhile
-                    break
-            waiting = [stream._feed.take(0) for _ in range(4)]
-        books = [book.symbol for book in waiting if book is not None]
-        assert sorted(books) == ["BTCUSD", "ETHUSD"]
+            until(lambda: valid(stream, ["BTCUSD", "ETHUSD"]), "both books")
+            items = iter(stream)
+            next(items)
+            time.sleep(0.7)  # three more frames of each meanwhile
+            exchange.stall(True)
+            time.sleep(0.1)
+            waiting = [next(items).symbol for _ in range(2)]
+            assert sorted(waiting) == ["BTCUSD", "ETHUSD"]
+            threading.Timer(0.2, stream.close).start()
+            assert [item.is_valid for item in items] == [False, False]  # and once more as invalid
+
+    def test_each_iteration_gets_everything_and_leaves_nothing(self, exchange):
+        with stream_to(exchange, "futures") as stream:
+            stream.subscribe(Channel.BOOK, ["BTCUSD", "ETHUSD"])
+            for _ in range(2):
+                first, second = iter(stream), iter(stream)
+                next(first), next(second)
+                assert len(stream._feeds) == 2
+                first.close()
+                second.close()
+                assert stream._feeds == []
+
+    def test_a_loss_wakes_an_iteration(self, exchange):
+        with stream_to(exchange, "futures") as stream:
+            stream.subscribe(Channel.BOOK, "BTCUSD")
+            items = iter(stream)
+            while not (isinstance(book := next(items), OrderBook) and book.is_valid):
+                pass
+            exchange.stall(True)
+            exchange.drop_connections()
+            assert any(not item.is_valid for item in items if isinstance(item, OrderBook))
 
     def test_iteration_ends_with_the_stream(self, exchange):
         stream = stream_to(exchange, "futures").start()
         threading.Timer(0.3, stream.close).start()
         assert list(stream) == []
+
+    def test_unsubscribing_nothing_is_nothing(self, exchange):
+        with stream_to(exchange, "futures") as stream:
+            stream.subscribe(Channel.BOOK, ["BTCUSD"])
+            until(lambda: valid(stream, ["BTCUSD"]), "the book")
+            stream.unsubscribe(Channel.BOOK, [])
+            count = stream.store["BTCUSD"].update_count
+            until(lambda: stream.store["BTCUSD"].update_count > count + 1, "more of it")
+
+    def test_one_unknown_symbol_costs_the_others_nothing(self, exchange):
+        with stream_to(exchange, "futures") as stream:
+            told = listen(stream, "error")
+            stream.subscribe(Channel.BOOK, ["BTCUSD", "NOPEUSD", "ETHUSD"])
+            until(lambda: valid(stream, ["BTCUSD", "ETHUSD"]), "the known ones")
+            until(lambda: len(told) >= 2, "both failures")
+        assert "NOPEUSD" in str(told[-1][1])
+        assert "BTCUSD" not in str(told[-1][1])
 
     def test_unsubscribe_ends_the_frames_and_the_book(self, exchange):
         with stream_to(exchange, "futures") as stream:
@@ -234,19 +242,18 @@ class TestLossAndRecovery:
                 assert start_ns < end_ns
                 assert cut_ns < end_ns
         states = [arguments[0] for name, *arguments in told if name == "state"]
-        assert states[0] == "open"
-        assert "connecting" in states
-        assert states[-1] == "closed"
+        assert states[-3:] == ["connecting", "open", "closed"]
 
     def test_cut_after_cut_no_book_is_ever_valid_and_wrong(self, exchange):
         """Whatever is readable was sent: each valid book equals a frame of the exchange."""
         threads = threading.active_count()
         with stream_to(exchange, "futures") as stream:
             stream.subscribe(Channel.BOOK, "BTCUSD")
-            for _ in range(5):
+            told = listen(stream, "gap")
+            for count in range(5):
                 until(lambda: valid(stream, ["BTCUSD"]), "the book")
                 exchange.drop_connections()
-                until(lambda: not valid(stream, ["BTCUSD"]), "its invalidity")
+                until(lambda count=count: len(told) > count, "the gap")
             until(lambda: valid(stream, ["BTCUSD"]), "the book")
             assert_equal_to_the_exchange(stream, exchange, ["BTCUSD"])
             assert threading.active_count() == threads + 1
@@ -281,179 +288,6 @@ class TestLossAndRecovery:
             assert sorted(told) == [("stale", "BTCUSD"), ("stale", "ETHUSD")]
             assert exchange.connections == 1
 
-    def test_a_venue_that_stops_answering_is_given_up(self):
-        """A server that accepts, upgrades and then says nothing at all, heartbeats included."""
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(PATIENCE_S)
-            host, port = server.getsockname()
-            stream = Stream("futures", api_key="k", api_secret="s", ws_url=f"ws://{host}:{port}")
-            told = listen(stream, "error")
-            with stream:
-                mute, _ = server.accept()
-                upgrade(mute)
-                stream.wait_open(PATIENCE_S)
-                until(lambda: told, "the end of patience")
-                again, _ = server.accept()
-                again.close()
-                mute.close()
-        assert "nothing heard for 10.0 s" in str(told[0][1])
-
-    @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 500 No\r\n\r\n", b"\x00" * 64, b"HTTP/1.1"])
-    def test_a_server_that_does_not_upgrade_is_a_transport_error(self, answer):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(PATIENCE_S)
-            host, port = server.getsockname()
-            stream = Stream("futures", api_key="k", api_secret="s", ws_url=f"ws://{host}:{port}")
-            told = listen(stream, "error")
-            with stream:
-                peer, _ = server.accept()
-                with peer:
-                    peer.recv(4096)
-                    peer.sendall(answer)
-                until(lambda: told, "the error")
-        assert type(told[0][1]) is TransportError
-
-    @pytest.mark.parametrize("place", ["http://127.0.0.1/", "/elsewhere"])
-    def test_a_redirect_is_not_followed(self, place):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(PATIENCE_S)
-            host, port = server.getsockname()
-            stream = Stream("futures", api_key="k", api_secret="s", ws_url=f"ws://{host}:{port}")
-            told = listen(stream, "error")
-            with stream:
-                peer, _ = server.accept()
-                with peer:
-                    peer.recv(4096)
-                    peer.sendall(f"HTTP/1.1 302 Found\r\nLocation: {place}\r\n\r\n".encode())
-                    until(lambda: told, "the error")
-        assert type(told[0][1]) is TransportError
-
-
-def upgrade(peer):
-    """The server's side of an upgrade, by hand."""
-    import base64
-    import hashlib
-
-    request = b""
-    while b"\r\n\r\n" not in request:
-        request += peer.recv(4096)
-    key = next(
-        line.partition(b":")[2].strip()
-        for line in request.split(b"\r\n")
-        if line.lower().startswith(b"sec-websocket-key")
-    )
-    guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    accept = base64.b64encode(hashlib.sha1(key + guid, usedforsecurity=False).digest())
-    peer.sendall(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-    )
-    return request.split(b"\r\n", 1)[0].decode()
-
-
-def text_frame(text):
-    body = text.encode()
-    head = bytes([0x81, len(body)]) if len(body) < 126 else b"\x81\x7e" + len(body).to_bytes(2)
-    return head + body
-
-
-class TestByHand:
-    """A venue typed byte by byte, for what the simulated exchange never does."""
-
-    @pytest.fixture
-    def venue(self):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(PATIENCE_S)
-            host, port = server.getsockname()
-            stream = Stream(
-                "futures", api_key="a+b/c=", api_secret="s", ws_url=f"ws://{host}:{port}"
-            )
-            told = listen(stream, "error", "gap")
-            stream.subscribe(Channel.BOOK, "X")
-            with stream:
-                peer, _ = server.accept()
-                with peer:
-                    yield stream, peer, upgrade(peer), told
-
-    def frame(self, bid, ts_ms=1000):
-        levels = f'"asks":[],"bids":[{{"pr":"{bid}","sz":"1"}}]'
-        return f'{{"dt":32,"c":20,"d":{{"s":"X",{levels},"ts":{ts_ms}}}}}'
-
-    def test_the_key_is_raw_on_the_wire(self, venue):
-        _, _, line, _ = venue
-        assert line.startswith("GET /futures?code=10&uuid=a+b/c=&ts=")
-        assert line.endswith("&apiKey=a+b/c= HTTP/1.1")
-
-    def test_a_refused_frame_clears_the_book_and_the_line_stays(self, venue):
-        stream, peer, _, told = venue
-        peer.sendall(text_frame(self.frame("5")))
-        until(lambda: valid(stream, ["X"]), "the book")
-        peer.sendall(text_frame(self.frame("-5", 1001)))
-        until(lambda: not valid(stream, ["X"]), "its invalidity")
-        assert math.isnan(stream.store["X"].best_bid)
-        peer.sendall(text_frame(self.frame("6", 1002)))
-        until(lambda: valid(stream, ["X"]), "the book again")
-        assert stream.store["X"].best_bid == 6.0
-        assert [(name, getattr(error, "symbol", None)) for name, error in told] == [("error", "X")]
-
-    def test_a_failed_subscription_is_told(self, venue):
-        _, peer, _, told = venue
-        peer.sendall(text_frame('{"action":"SUBSCRIBE","result":"failed","msg":"no such symbol"}'))
-        until(lambda: told, "the error")
-        assert isinstance(told[0][1], VenueError)
-        assert "no such symbol" in str(told[0][1])
-
-    def test_a_frame_in_pieces_and_two_in_one(self, venue):
-        stream, peer, _, _ = venue
-        whole = text_frame(self.frame("5"))
-        for i in range(0, len(whole), 7):
-            peer.sendall(whole[i : i + 7])
-            time.sleep(0.002)
-        until(lambda: valid(stream, ["X"]), "the book")
-        peer.sendall(text_frame(self.frame("6", 1001)) + text_frame(self.frame("7", 1002)))
-        until(lambda: stream.store["X"].best_bid == 7.0, "the second of two")
-        assert stream.store["X"].update_count == 3
-
-    def test_a_message_in_fragments_with_a_ping_between(self, venue):
-        stream, peer, _, _ = venue
-        body = self.frame("5").encode()
-        peer.sendall(bytes([0x01, 50]) + body[:50] + b"\x89\x02hi")
-        peer.sendall(bytes([0x80, len(body) - 50]) + body[50:])
-        until(lambda: valid(stream, ["X"]), "the book")
-        received = b""
-        while b"\x8a\x82" not in received:  # a masked pong of two bytes
-            received += peer.recv(4096)
-
-    def test_what_is_subscribed_is_asked_for(self, venue):
-        _, peer, _, _ = venue
-        head = peer.recv(6)
-        length, mask = head[1] & 0x7F, head[2:6]
-        body = b""
-        while len(body) < length:
-            body += peer.recv(length - len(body))
-        text = bytes(byte ^ mask[i % 4] for i, byte in enumerate(body))
-        assert json.loads(text) == {
-            "action": "subscribe",
-            "dataType": "orderBook",
-            "payload": {"symbol": "X"},
-        }
-
-    def test_a_frame_that_stops_halfway_loses_the_line(self, venue):
-        stream, peer, _, told = venue
-        peer.sendall(text_frame(self.frame("5")))
-        until(lambda: valid(stream, ["X"]), "the book")
-        peer.sendall(text_frame(self.frame("6", 1001))[:20])
-        until(lambda: not valid(stream, ["X"]), "its invalidity")
-        until(lambda: told, "the error")
-        assert isinstance(told[0][1], TransportError)
-
-    def test_a_close_frame_loses_the_line(self, venue):
-        stream, peer, _, told = venue
-        peer.sendall(b"\x88\x02\x03\xe8")
-        until(lambda: told, "the error")
-        assert "closed" in str(told[0][1])
-        assert stream.state == "connecting"
-
 
 class TestLife:
     def test_close_is_quick_idempotent_and_final(self, exchange):
@@ -479,6 +313,63 @@ class TestLife:
         with pytest.raises(UsageError, match="closed"):
             stream.start()
 
+    def test_close_while_an_upgrade_drips(self):
+        with listening() as (server, stream, _):
+            stream.start()
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"HTTP/1.1 101 Sw")
+                begin_s = time.monotonic()
+                stream.close()
+                assert time.monotonic() - begin_s < 1.0
+                assert stream.state == "closed"
+                with pytest.raises(UsageError, match="closed"):
+                    stream.subscribe(Channel.BOOK, "X")
+
+    def test_close_while_a_callback_does_not_return(self, exchange):
+        entered, leave = threading.Event(), threading.Event()
+        stream = stream_to(exchange, "futures")
+        late: list[OrderBook] = []
+
+        def dawdle(_):
+            entered.set()
+            leave.wait(PATIENCE_S)
+
+        stream.on(Channel.BOOK, dawdle)
+        stream.on(Channel.BOOK, late.append)
+        stream.subscribe(Channel.BOOK, "BTCUSD")
+        with stream:
+            assert entered.wait(PATIENCE_S)
+            begin_s = time.monotonic()
+            stream.close()
+            assert time.monotonic() - begin_s < 1.0
+            assert not valid(stream, ["BTCUSD"])
+            leave.set()
+            until(lambda: not any(link.is_alive() for link in stream._links.values()), "its end")
+        assert late == []
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking with threads, from 3.12
+    def test_a_forked_child_has_no_stream_and_the_parent_keeps_its_own(self, exchange):
+        with stream_to(exchange, "futures") as stream:
+            told = listen(stream, "error")
+            stream.subscribe(Channel.BOOK, "BTCUSD")
+            until(lambda: valid(stream, ["BTCUSD"]), "the book")
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if (stream.state, valid(stream, ["BTCUSD"])) == ("closed", False) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+            count = stream.store["BTCUSD"].update_count
+            until(lambda: stream.store["BTCUSD"].update_count > count + 2, "more frames")
+            assert told == []
+
+    def test_any_number_of_subscriptions_before_it_starts(self, exchange):
+        stream = stream_to(exchange, "futures")
+        for _ in range(2000):
+            stream.subscribe(Channel.BOOK, ["BTCUSD", "ETHUSD"])
+        with stream:
+            until(lambda: valid(stream, ["BTCUSD", "ETHUSD"]), "both books")
+
     def test_close_from_a_callback(self, exchange):
         stream = stream_to(exchange, "futures")
         stream.on(Channel.BOOK, lambda _: stream.close())
@@ -495,6 +386,23 @@ class TestLife:
         stream.close()
         assert time.monotonic() - begin_s < 1.0
         assert stream.state == "closed"
+
+    @pytest.mark.parametrize("wrong", [KeyError("mine"), SystemExit(1)], ids=repr)
+    def test_not_even_the_error_callback_ends_a_stream(self, exchange, caplog, wrong):
+        def broken(_):
+            raise wrong
+
+        with stream_to(exchange, "futures") as stream:
+            stream.on("error", broken)
+            stream.on("state", broken)
+            stream.on(Channel.BOOK, broken)
+            told = listen(stream, "gap")
+            stream.subscribe(Channel.BOOK, "BTCUSD")
+            until(lambda: valid(stream, ["BTCUSD"]), "the book")
+            exchange.drop_connections()
+            until(lambda: told, "the gap")
+            until(lambda: valid(stream, ["BTCUSD"]), "the book again")
+        assert "a callback for error raised" in caplog.text
 
     def test_a_callback_that_raises_is_reported_and_kept(self, exchange, caplog):
         def broken(book):
@@ -519,4 +427,13 @@ class TestLife:
             stream.subscribe(Channel.BOOK, exchange.symbols("options")[0])
         with pytest.raises(UsageError, match="options"):
             stream.subscribe(Channel.CHAIN, "BTCUSD", end=1)
+        with pytest.raises(UsageError, match="payload"):
+            stream.subscribe(Channel.KLINE, "BTCUSD", period=object())
+        with pytest.raises(UsageError, match="second argument"):
+            stream.unsubscribe(Channel.BOOK, symbol="BTCUSD")
+        with pytest.raises(UsageError, match="eror"):
+            stream.on("eror", print)
+        for url in ("garbage", "http://x", "ws://x:port", "ws://:1"):
+            with pytest.raises(UsageError, match="address"):
+                stream_to(exchange, "futures", ws_url=url)
         stream.close()

@@ -4,7 +4,7 @@ The constants are plain ints, because combining `enum` members costs more than p
 `Change` is the same set as an `enum.IntFlag`, for printing: ``Change(book.last_change)``.
 """
 
-from enum import IntFlag
+from enum import Flag, IntFlag
 
 __all__ = ["ASK", "ASK_SIZE", "BBO", "BID", "BID_SIZE", "DEPTH", "Change"]
 
@@ -18,6 +18,8 @@ BBO = BID | ASK | BID_SIZE | ASK_SIZE
 
 class Change(IntFlag):
     """The bits by name; ``Change(0)`` means that nothing differs."""
+
+    __str__ = Flag.__str__  # an IntFlag prints as its number
 
     BID = BID
     ASK = ASK

@@ -71,6 +71,7 @@ class Dialect:
 
     products: tuple[str, ...] = (OPTIONS, FUTURES)
     heartbeat = '{"action":"heartbeat"}'
+    book_type = "orderBook"
     # The page of today signs "apiKey=", that of 2023 "uuid="; both were seen to work (section 1.2).
     spellings: tuple[str, ...] = ("apiKey", "uuid")
 
@@ -116,6 +117,13 @@ class Dialect:
             if row.dt == dt:
                 return (row.data_type,) if row.channel is None else (row.channel, row.data_type)
         return ()
+
+    def is_name(self, name: str) -> bool:
+        """Whether frames ever come under this name."""
+        return any(name in self.names_of(row.dt) for row in _ROWS)
+
+    def looks_like_a_book(self, frame: bytes) -> bool:
+        return b'"asks"' in frame or b'"bids"' in frame
 
     def _row(self, product: str, data_type: str) -> _Row | None:
         rows = (row for row in _ROWS if (row.product, row.data_type) == (product, data_type))

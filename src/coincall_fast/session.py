@@ -8,6 +8,7 @@ frame was refused, or whose time is a minute ahead of ours is cleared, so that a
 be read by forgetting to look.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -21,12 +22,14 @@ __all__ = ["Backoff", "Dialect", "Event", "Session"]
 SECOND_NS = 1_000_000_000
 REQUESTS_PER_S = 100  # protocol page, section 2.9: per connection, heartbeats included
 FUTURE_MS = 60_000
+BEHIND_NS = 2 * SECOND_NS  # a book that gets only frames older than itself for so long is wrong
 
 
 class Dialect(Protocol):
     """How one venue spells what a session says. A data type is the venue's name of a channel."""
 
     heartbeat: str
+    book_type: str  # the data type of order books
 
     def symbols_per_request(self, product: str, data_type: str) -> int: ...
 
@@ -35,17 +38,28 @@ class Dialect(Protocol):
     ) -> str:
         """The text of a request; `action` is "subscribe" or "unsubscribe"."""
 
+    def looks_like_a_book(self, frame: bytes) -> bool:
+        """Whether a frame that cannot be read may have been an order book."""
+
 
 class Event(NamedTuple):
     """Something that happened other than an item: the arguments are those of the callback."""
 
-    name: str  # "gap" (start_ns, end_ns), "stale" (symbol), "error" (exception)
+    name: str  # "gap" (start_ns, end_ns), "stale" (symbol), "error" (exception), "cleared" (book)
     arguments: tuple[Any, ...]
 
 
 class _Topic(NamedTuple):
+    """A channel as it is subscribed to; the payload as text, so that any can be compared."""
+
     data_type: str
-    payload: tuple[tuple[str, Any], ...]
+    payload: str
+
+
+class _Request(NamedTuple):
+    action: str
+    topic: _Topic
+    symbols: tuple[str, ...]
 
 
 class Session:
@@ -66,13 +80,16 @@ class Session:
     ) -> None:
         self.store = store
         self.product = product
+        self.is_accepted = False  # whether this connection has brought anything but refusals
+        self.refusal: str | None = None  # what the venue said instead, before it closed
         self._dialect = dialect
         self._quiet_ns = quiet_ns
         self._stale_after_ns = stale_after_ns
-        self._topics: dict[_Topic, dict[str, None]] = {}
+        self._topics: dict[_Topic, dict[str, int]] = {}  # symbols, and since when they are wanted
         self._fed: dict[str, OrderBook] = {}  # the books of this connection, by their own symbols
-        self._dropped: set[str] = set()
-        self._outbox: deque[str] = deque()
+        self._dropped: set[str] = set()  # books that nobody wants any more
+        self._outbox: deque[_Request | str] = deque()
+        self._unanswered: deque[_Request] = deque(maxlen=1000)
         self._sent_ns: deque[int] = deque(maxlen=REQUESTS_PER_S)
         self._events: list[Event] = []
         self._stale: set[str] = set()
@@ -80,60 +97,62 @@ class Session:
         self._heard_ns = 0
         self._asked_ns: int | None = None  # when a heartbeat was sent that nothing has followed
         self._gap_start_ns: int | None = None
-        self.is_accepted = False  # whether this connection has brought anything but refusals
-        self.refusal: str | None = None  # what the venue said instead, before it closed
 
     # ---------------------------------------------------------------- what the user wants
 
     def subscribe(
-        self, data_type: str, symbols: tuple[str, ...], payload: Mapping[str, Any]
+        self, data_type: str, symbols: tuple[str, ...], payload: Mapping[str, Any], now_ns: int
     ) -> None:
         """Wants a channel from now on and after every reconnect; what is held already is kept."""
-        topic = _Topic(data_type, tuple(payload.items()))
+        topic = _Topic(data_type, json.dumps(payload))
         is_new_topic = topic not in self._topics
         held = self._topics.setdefault(topic, {})
         new = tuple(symbol for symbol in dict.fromkeys(symbols) if symbol not in held)
-        held.update(dict.fromkeys(new))
-        self._dropped.difference_update(new)
-        if self._is_open and (new or is_new_topic):
+        held.update(dict.fromkeys(new, now_ns))
+        if data_type == self._dialect.book_type:
+            self._dropped.difference_update(new)
+        if self._is_open and (new or (is_new_topic and not symbols)):
             self._outbox.extend(self._requests("subscribe", topic, new))
 
     def unsubscribe(
-        self, data_type: str, symbols: tuple[str, ...], payload: Mapping[str, Any]
+        self, data_type: str, symbols: tuple[str, ...], payload: Mapping[str, Any], now_ns: int
     ) -> None:
         """Wants it no longer; without symbols the whole channel. Books concerned are cleared."""
-        topic = _Topic(data_type, tuple(payload.items()))
+        topic = _Topic(data_type, json.dumps(payload))
         held = self._topics.get(topic)
         if held is None:
             return
-        gone = tuple(symbol for symbol in (symbols or tuple(held)) if held.pop(symbol, 0) is None)
+        gone = tuple(symbol for symbol in dict.fromkeys(symbols or held) if symbol in held)
+        for symbol in gone:
+            del held[symbol]
         if not held:
             del self._topics[topic]
-        for symbol in gone:
-            self._dropped.add(symbol)
-            self._fed.pop(symbol, None)
-            self._clear(symbol)
+        if data_type == self._dialect.book_type:
+            for symbol in gone:
+                self._dropped.add(symbol)
+                self._stale.discard(symbol)
+                self._fed.pop(symbol, None)
+                self._clear(self.store.get(symbol))
         if self._is_open and (gone or not symbols):
             self._outbox.extend(self._requests("unsubscribe", topic, gone))
 
-    def _requests(self, action: str, topic: _Topic, symbols: tuple[str, ...]) -> Iterator[str]:
+    def _requests(self, action: str, topic: _Topic, symbols: tuple[str, ...]) -> Iterator[_Request]:
         step = self._dialect.symbols_per_request(self.product, topic.data_type)
         for start in range(0, max(len(symbols), 1), step):
-            yield self._dialect.request(
-                action, topic.data_type, symbols[start : start + step], dict(topic.payload)
-            )
+            yield _Request(action, topic, symbols[start : start + step])
 
     # ---------------------------------------------------------------- what the connection does
 
     def opened(self, now_ns: int) -> None:
         """The connection stands: everything that is wanted is asked for."""
         self._is_open = True
-        self._heard_ns = now_ns
-        self._asked_ns = None
+        self.heard(now_ns)
         self._sent_ns.clear()
+        self._unanswered.clear()
         self.is_accepted = False
         self.refusal = None
         for topic, symbols in self._topics.items():
+            symbols.update(dict.fromkeys(symbols, now_ns))
             self._outbox.extend(self._requests("subscribe", topic, tuple(symbols)))
 
     def closed(self, now_ns: int) -> None:
@@ -144,45 +163,78 @@ class Session:
         self._outbox.clear()
         self._stale.clear()
         for book in self._fed.values():
-            book.clear()
+            self._clear(book)
 
-    def receive(self, frame: bytes, now_ns: int, wall_ms: int) -> OrderBook | Message | None:
-        """One whole frame; returns the book it updated, or the message it is, or None if it was
-        refused or nobody wants it any more. `wall_ms` is our epoch clock."""
+    def heard(self, now_ns: int) -> None:
+        """Something has come, if only a ping."""
         self._heard_ns = now_ns
         self._asked_ns = None
+
+    def receive(self, frame: bytes, now_ns: int, wall_ms: int) -> OrderBook | Message | None:
+        """One whole message; returns the book it updated, or the message it is, or None if it was
+        refused, too old, or of a book that nobody wants. `wall_ms` is our epoch clock."""
+        self.heard(now_ns)
         try:
             item = self.store.feed(frame, now_ns)
         except DecodeError as error:
-            self._clear(error.symbol)
-            self._report(error)
+            self._refused(frame, error)
             return None
-        if isinstance(item, Ack) and not item.ok:
-            asked = item.action or "stream"
-            self._report(VenueError(f"a {asked} request failed: {item.detail}"))
-            if not self.is_accepted and item.action is None:
-                self.refusal = str(item.detail)
+        if isinstance(item, Ack):
+            self._answered(item)
             return item
         self.is_accepted = True
         self.refusal = None
-        if self._gap_start_ns is not None and not isinstance(item, Ack | Heartbeat):
+        if self._gap_start_ns is not None and not isinstance(item, Heartbeat):
             self._events.append(Event("gap", (self._gap_start_ns, now_ns)))
             self._gap_start_ns = None
-        return self._checked(item, wall_ms) if isinstance(item, OrderBook) else item
+        return self._checked(item, now_ns, wall_ms) if isinstance(item, OrderBook) else item
 
-    def _checked(self, book: OrderBook, wall_ms: int) -> OrderBook | None:
+    def _refused(self, frame: bytes, error: DecodeError) -> None:
+        """Whichever book missed an update must not go on as if it had not."""
+        if error.symbol is not None:
+            self._clear(self.store.get(error.symbol))
+        elif self._dialect.looks_like_a_book(frame):
+            for book in self._fed.values():
+                self._clear(book)
+        self._report(error)
+
+    def _checked(self, book: OrderBook, now_ns: int, wall_ms: int) -> OrderBook | None:
         symbol = str(book.symbol)
         if symbol not in self._fed:
             if symbol in self._dropped:
                 book.clear()  # its last frames, still on their way when it was unsubscribed
                 return None
             self._fed[symbol] = book
+        if book.recv_ns != now_ns:  # older than the book, and not applied
+            if now_ns - book.recv_ns > BEHIND_NS:
+                self._clear(book)
+                self._report(VenueError(f"frames of {symbol} are older than its book"))
+            return None
         if book.ts_ms > wall_ms + FUTURE_MS:
-            ahead = f"a frame of {book.symbol} is {book.ts_ms - wall_ms} ms ahead of our clock"
-            book.clear()
+            ahead = f"a frame of {symbol} is {book.ts_ms - wall_ms} ms ahead of our clock"
+            self._clear(book)
             self._report(VenueError(ahead))
             return None
         return book
+
+    def _answered(self, ack: Ack) -> None:
+        """Answers name no request, so they are matched by order (protocol page, section 3.1)."""
+        asked = None
+        if ack.action in ("subscribe", "unsubscribe") and self._unanswered:
+            asked = self._unanswered.popleft()
+        if ack.ok:
+            self.is_accepted = True
+            self.refusal = None
+            return
+        what = "a request" if ack.action is None else f"a {ack.action} request"
+        if asked is not None:
+            what += f" for {', '.join(asked.symbols) or asked.topic.data_type}"
+            if asked.action == "subscribe" and len(asked.symbols) > 1:
+                # One wrong symbol fails the list: each is asked for by itself.
+                self._outbox.extend(asked._replace(symbols=(one,)) for one in asked.symbols)
+        self._report(VenueError(f"{what} failed: {ack.detail}"))
+        if not self.is_accepted and ack.action is None:
+            self.refusal = str(ack.detail)
 
     def tick(self, now_ns: int) -> None:
         """Time has passed. Raises TransportError when the venue has been silent for too long."""
@@ -199,18 +251,34 @@ class Session:
             self._watch_ages(now_ns, self._stale_after_ns)
 
     def _watch_ages(self, now_ns: int, limit_ns: int) -> None:
-        for symbol, book in self._fed.items():
-            if not book.is_valid or book.age_ns(now_ns) <= limit_ns:
-                self._stale.discard(symbol)
-            elif symbol not in self._stale:
-                self._stale.add(symbol)
-                self._events.append(Event("stale", (symbol,)))
+        """Tells each book once that has had nothing for so long, since it is wanted or ever."""
+        for topic, symbols in self._topics.items():
+            if topic.data_type != self._dialect.book_type:
+                continue
+            for symbol, since_ns in symbols.items():
+                book = self._fed.get(symbol)
+                last_ns = max(since_ns, 0 if book is None else book.recv_ns)
+                if now_ns - last_ns <= limit_ns:
+                    self._stale.discard(symbol)
+                elif symbol not in self._stale:
+                    self._stale.add(symbol)
+                    self._events.append(Event("stale", (symbol,)))
 
     def to_send(self, now_ns: int) -> Iterator[str]:
         """The requests that may be sent now: no more than the venue takes in any second."""
         while self._outbox and self._may_send_ns() <= now_ns:
             self._sent_ns.append(now_ns)
-            yield self._outbox.popleft()
+            request = self._outbox.popleft()
+            if isinstance(request, str):
+                yield request
+            else:
+                self._unanswered.append(request)
+                yield self._dialect.request(
+                    request.action,
+                    request.topic.data_type,
+                    request.symbols,
+                    json.loads(request.topic.payload),
+                )
 
     def next_send_ns(self) -> int | None:
         """When the next request may be sent; None when none waits."""
@@ -226,10 +294,14 @@ class Session:
         events, self._events = self._events, []
         return events
 
-    def _clear(self, symbol: str | None) -> None:
-        book = self.store.get(symbol) if symbol is not None else None
-        if book is not None:
+    def books(self) -> list[OrderBook]:
+        """The books that this connection has brought."""
+        return list(self._fed.values())
+
+    def _clear(self, book: OrderBook | None) -> None:
+        if book is not None and book.is_valid:
             book.clear()
+            self._events.append(Event("cleared", (book,)))
 
     def _report(self, error: CoincallFastError) -> None:
         self._events.append(Event("error", (error,)))

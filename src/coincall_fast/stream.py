@@ -1,30 +1,26 @@
-"""Sockets, threads and clocks around `session`: a stream that stays connected.
+"""A stream that stays connected: threads and clocks around `session` and `connection`.
 
-One thread a product owns its socket: it alone dials, reads, writes and closes it, since reading and
-sending on one TLS connection from two threads drops healthy connections. Whatever the user says is
-handed to that thread, and callbacks run on it. websocket-client does the upgrade and the framing,
-never its own per-frame UTF-8 check, which costs more than everything else together: the core
-refuses what is not UTF-8.
+One thread a product owns its connection: it alone dials, reads, writes and closes, since reading
+and sending on one TLS connection from two threads drops healthy connections. Whatever the user says
+is handed to that thread, and callbacks run on it.
 """
 
 import contextlib
-import json
 import logging
+import os
 import random
 import selectors
 import socket
-import ssl
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, Self
-from urllib.parse import urlsplit
-
-import websocket
 
 from . import session
 from ._book import BookStore, OrderBook
+from .connection import Address, Connection
 from .errors import AuthError, CoincallFastError, TransportError, UsageError
 from .latency import Latency
 from .model import Channel, Message, UnknownMessage
@@ -35,10 +31,8 @@ __all__ = ["Stream"]
 
 log = logging.getLogger("coincall_fast")
 
-DIAL_S = 5.0  # each of: connecting, TLS, upgrade
-FRAME_S = 2.0  # a frame that has begun must end within
 TICK_NS = SECOND_NS // 4
-REFUSALS = 4  # by a venue that has never accepted us: each spelling twice
+REFUSALS = 4  # by a venue that has never accepted us: each of two spellings twice
 EVENTS = ("gap", "stale", "error", "state")
 KEPT_MESSAGES = 10_000  # that an iteration may lag behind
 
@@ -59,6 +53,8 @@ class Dialect(session.Dialect, Protocol):
 
     def names_of(self, dt: int | None) -> tuple[str, ...]: ...
 
+    def is_name(self, name: str) -> bool: ...
+
 
 class Stream:
     """A signed, self-healing stream of one venue into a store of books.
@@ -66,7 +62,7 @@ class Stream:
     Use it as a context manager, or `start` and `close` it. Books of a lost connection are invalid
     until a fresh frame comes; it is dialled again with growing, jittered waits, signed anew, and
     everything wanted is subscribed again. Every method may be called from any thread, callbacks
-    included.
+    included. In a child process after a fork it is closed.
     """
 
     dialect: Dialect
@@ -79,7 +75,7 @@ class Stream:
         env: str | None = None,
         ws_url: str | None = None,
         store: BookStore | None = None,
-        stale_after_ms: int | None = None,
+        stale_after_ms: int | None = 5_000,
     ) -> None:
         chosen = products or self.dialect.products
         for product in chosen:
@@ -87,23 +83,26 @@ class Stream:
                 raise UsageError(f"{product!r} is none of {', '.join(self.dialect.products)}")
         self.store = BookStore() if store is None else store
         self.latency = Latency()
-        self.error: CoincallFastError | None = None
+        self.error: Exception | None = None
         self._credentials = self.dialect.credentials(api_key, api_secret)
-        self._base_url = (ws_url or self.dialect.ws_url(env)).rstrip("/")
+        base = (ws_url or self.dialect.ws_url(env)).rstrip("/")
         self._callbacks: dict[str, list[Callable[..., object]]] = {}
-        self._feed = _Feed()
+        self._feeds: list[_Feed] = []
+        self._lock = threading.Lock()  # over the two below
+        self._is_closed = False
+        self._state_told = "new"
         stale_after_ns = None if stale_after_ms is None else stale_after_ms * 1_000_000
         self._links = {
-            product: _Link(self, product, stale_after_ns) for product in dict.fromkeys(chosen)
+            product: _Link(self, product, Address.parse(f"{base}/{product}"), stale_after_ns)
+            for product in dict.fromkeys(chosen)
         }
-        self._state_told = "new"
-        self._is_silent = False
+        _streams.add(self)
 
     # ---------------------------------------------------------------- life
 
     def start(self) -> Self:
         """Begins to dial, unless it has begun already; returns at once."""
-        if self.state == "closed":
+        if self._is_closed:
             raise UsageError("a closed stream is not started again")
         for link in self._links.values():
             if link.ident is None:
@@ -111,15 +110,22 @@ class Stream:
         return self
 
     def close(self) -> None:
-        """Ends it for good: no callback and no dial once this has returned. Idempotent."""
+        """Ends it for good: within a second every book is invalid and every thread gone.
+
+        No callback begins and nothing is dialled once this has returned. Idempotent.
+        """
+        with self._lock:
+            self._is_closed = True
         for link in self._links.values():
             link.stop()
+        end_s = time.monotonic() + 0.5
         for link in self._links.values():
-            if link.is_alive() and link is not threading.current_thread():
-                link.join(timeout=1.0)
-        self._tell_state()
-        self._is_silent = True
-        self._feed.end()
+            link.wait(end_s)
+        for link in self._links.values():
+            link.abandon()  # one that is stuck: in a callback, in a name server
+        self._tell_state(self.state)
+        for feed in list(self._feeds):
+            feed.end()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -134,9 +140,11 @@ class Stream:
         "failed" is final, and `error` says why: the venue refused the keys.
         """
         states = [link.state for link in self._links.values()]
-        return next(
-            state for state in ("failed", "closed", "new", "connecting", "open") if state in states
-        )
+        if "failed" in states:
+            return "failed"
+        if self._is_closed:
+            return "closed"
+        return next(state for state in ("closed", "new", "connecting", "open") if state in states)
 
     def wait_open(self, timeout_s: float) -> None:
         """Blocks until every connection is open; raises what went wrong, or TransportError."""
@@ -148,7 +156,9 @@ class Stream:
 
     # ---------------------------------------------------------------- what the user wants
 
-    def subscribe(self, channel: str, symbols: str | Iterable[str] = (), **payload: Any) -> None:
+    def subscribe(
+        self, channel: str, symbols: str | Iterable[str] | None = None, **payload: Any
+    ) -> None:
         """Wants a `Channel`, or a channel by the venue's own name, now and after reconnects.
 
         Each symbol goes to the connection of its product. Raises UsageError for a channel or
@@ -156,16 +166,26 @@ class Stream:
         """
         self._want("subscribe", channel, symbols, payload)
 
-    def unsubscribe(self, channel: str, symbols: str | Iterable[str] = (), **payload: Any) -> None:
+    def unsubscribe(
+        self, channel: str, symbols: str | Iterable[str] | None = None, **payload: Any
+    ) -> None:
         """Wants it no longer; without symbols the whole channel. Books concerned are cleared."""
         self._want("unsubscribe", channel, symbols, payload)
 
     def _want(
-        self, action: str, channel: str, symbols: str | Iterable[str], payload: dict[str, Any]
+        self,
+        action: str,
+        channel: str,
+        symbols: str | Iterable[str] | None,
+        payload: dict[str, Any],
     ) -> None:
+        if self._is_closed:
+            raise UsageError("the stream is closed")
+        if "symbol" in payload:
+            raise UsageError("symbols are given as the second argument, not as symbol=")
+        named: list[str | None] = [symbols] if isinstance(symbols, str) else [*(symbols or ())]
         wanted: dict[tuple[_Link, str], list[str]] = {}
-        named: list[str | None] = [symbols] if isinstance(symbols, str) else [*symbols]
-        for symbol in named or [None]:
+        for symbol in [None] if symbols is None else named:
             data_types = self.dialect.data_types(channel, symbol)
             links = [self._links[product] for product in data_types if product in self._links]
             if not links:
@@ -177,6 +197,10 @@ class Stream:
                 held = wanted.setdefault((link, data_types[link.product]), [])
                 held += [] if symbol is None else [symbol]
         for (link, data_type), held in wanted.items():
+            try:  # what cannot be written is refused here, not on the link's thread
+                self.dialect.request(action, data_type, tuple(held), payload)
+            except (TypeError, ValueError) as error:
+                raise UsageError(f"no payload: {error}") from None
             link.ask(action, data_type, tuple(held), payload)
 
     def on(self, event: str, callback: Callable[..., object]) -> None:
@@ -184,19 +208,29 @@ class Stream:
 
         A channel's callback gets each item: a book is consistent during the call. "gap" gets
         (start_ns, end_ns) by ``time.monotonic_ns()``, "stale" a symbol, "error" the exception,
-        "state" the new `state`. A callback that raises is reported to "error" and kept.
+        "state" the new `state` ("closed" on the thread that closes). A callback that raises is
+        reported to "error" and kept. Raises UsageError for an event that never comes.
         """
+        if event not in EVENTS and not self.dialect.is_name(event):
+            raise UsageError(f"{event!r} is neither a channel nor one of {', '.join(EVENTS)}")
         self._callbacks.setdefault(event, []).append(callback)
 
     def __iter__(self) -> Iterator[Item]:
         """Every message, and each book that has changed since it was last given, until closed.
 
-        A book comes once however many frames it missed; messages are never dropped: a consumer
-        that lags 10 000 of them behind gets TransportError. Begins with what comes after the call.
+        A book comes once however many frames it missed, and once more when it became invalid;
+        messages are never dropped: a consumer that lags 10 000 of them behind gets TransportError.
+        Begins with what comes after the first step; each iteration gets everything.
         """
-        self._feed.begin()
-        while (item := self._feed.take(None)) is not None:
-            yield item
+        feed = _Feed()
+        self._feeds.append(feed)
+        try:
+            if self.state in ("failed", "closed"):
+                feed.end()
+            while (item := feed.take(None)) is not None:
+                yield item
+        finally:
+            self._feeds.remove(feed)
         if self.state == "failed" and self.error is not None:
             raise self.error
 
@@ -207,89 +241,108 @@ class Stream:
 
     def _deliver(self, item: Item) -> None:
         if isinstance(item, OrderBook):
-            names: tuple[str, ...] = (Channel.BOOK, "orderBook")
+            names: tuple[str, ...] = (Channel.BOOK, self.dialect.book_type)
         else:
             names = self.dialect.names_of(item.dt) if isinstance(item, UnknownMessage) else ()
         for name in names:
             self._call(name, item)
-        self._feed.put(item)
+        for feed in self._feeds:
+            feed.put(item)
+
+    def _report(self, error: Exception) -> None:
+        self.error = error
+        if not self._callbacks.get("error"):
+            log.warning("%s", error)
+        self._call("error", error)
 
     def _tell(self, event: Event) -> None:
-        self._call(event.name, *event.arguments)
+        if event.name == "error":
+            self._report(*event.arguments)
+        elif event.name == "cleared":
+            for feed in self._feeds:
+                feed.put(*event.arguments)
+        else:
+            self._call(event.name, *event.arguments)
 
-    def _tell_state(self) -> None:
-        state = self.state
-        if state != self._state_told:
-            self._state_told = state
-            self._call("state", state)
+    def _tell_state(self, final: str | None = None) -> None:
+        with self._lock:
+            if self._state_told == "closed" or (self._is_closed and final is None):
+                return
+            state = final or self.state
+            is_news, self._state_told = state != self._state_told, state
+        if is_news:
+            self._call("state", state, even_closed=True)
         if state == "failed":
-            self._feed.end()
+            for feed in list(self._feeds):
+                feed.end()
 
-    def _call(self, name: str, *arguments: Any) -> None:
-        for callback in () if self._is_silent else self._callbacks.get(name, ()):
+    def _call(self, name: str, *arguments: Any, even_closed: bool = False) -> None:
+        for callback in tuple(self._callbacks.get(name, ())):
+            if self._is_closed and not even_closed:
+                return
             try:
                 callback(*arguments)
-            except Exception as error:
+            except BaseException as error:  # SystemExit too: this is not the user's thread
                 log.exception("a callback for %s raised", name)
-                if name != "error":
+                if name != "error" and isinstance(error, Exception):
                     self._call("error", error)
 
 
 class _Feed:
-    """What an iteration has not been given yet: each changed book once, every message."""
+    """What one iteration has not been given yet, in order: each changed book once."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._books: dict[int, OrderBook] = {}
-        self._messages: deque[Message] = deque()
-        self._wanted = False
-        self._ended = False
-
-    def begin(self) -> None:
-        self._wanted = True
+        self._items: deque[Item] = deque()
+        self._books: set[int] = set()  # of those that wait already
+        self._has_ended = False
 
     def end(self) -> None:
         with self._changed:
-            self._ended = True
+            self._has_ended = True
             self._changed.notify_all()
 
     def put(self, item: Item) -> None:
-        if not self._wanted:
-            return
         with self._changed:
             if isinstance(item, OrderBook):
-                self._books[id(item)] = item
-            else:
-                self._messages.append(item)
+                if id(item) in self._books:
+                    return
+                self._books.add(id(item))
+            if len(self._items) - len(self._books) <= KEPT_MESSAGES:  # one more tells the consumer
+                self._items.append(item)
             self._changed.notify()
 
     def take(self, timeout_s: float | None) -> Item | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._books or self._messages or self._ended, timeout_s)
-            if len(self._messages) > KEPT_MESSAGES:
-                raise TransportError(f"this consumer is {len(self._messages)} messages behind")
-            if self._messages:
-                return self._messages.popleft()
-            if self._books:
-                return self._books.pop(next(iter(self._books)))
-            return None
+            self._changed.wait_for(lambda: self._items or self._has_ended, timeout_s)
+            behind = len(self._items) - len(self._books)
+            if behind > KEPT_MESSAGES:
+                raise TransportError(f"this consumer is more than {KEPT_MESSAGES} messages behind")
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._books.discard(id(item))
+            return item
 
 
 class _Link(threading.Thread):
     """One product's connection, and the thread that owns it."""
 
-    def __init__(self, stream: Stream, product: str, stale_after_ns: int | None) -> None:
+    def __init__(
+        self, stream: Stream, product: str, address: Address, stale_after_ns: int | None
+    ) -> None:
         super().__init__(name=f"coincall-fast {product}", daemon=True)
         self.product = product
         self.state = "new"
         self._stream = stream
+        self._address = address
         self._session = Session(
             stream.dialect, product, stream.store, stale_after_ns=stale_after_ns
         )
         self._asks: deque[tuple[str, str, tuple[str, ...], dict[str, Any]]] = deque()
         self._stopping = threading.Event()
-        self._waker, self._wakened = socket.socketpair()
-        self._wakened.setblocking(False)
+        self._connection: Connection | None = None
+        self._waker: socket.socket | None = None
         self._spelling = 0
         self._refusals: int | None = 0  # None once the venue has accepted us
 
@@ -302,41 +355,67 @@ class _Link(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
         self._wake()
-        if self.ident is None:
-            self._end()
+        connection = self._connection
+        if connection is not None and self.state != "open":
+            connection.cut()  # a dial ends at once
+
+    def wait(self, end_s: float) -> None:
+        if self.is_alive() and self is not threading.current_thread():
+            self.join(max(0.0, end_s - time.monotonic()))
+
+    def abandon(self) -> None:
+        """The end of a link whose thread may be stuck: its books go, and its connection."""
+        connection = self._connection
+        if self.is_alive() and self is not threading.current_thread():
+            if connection is not None:
+                connection.cut()
+            self.join(0.3)
+        for book in self._session.books():
+            book.clear()
+        self.state = "failed" if self.state == "failed" else "closed"
+
+    def orphan(self) -> None:
+        """What a forked child does with the connection of its parent: forget it."""
+        self._stopping.set()
+        if self._connection is not None:
+            self._connection.close()  # the child's copy: no goodbye, which would be the parent's
+        self.state = "closed"
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # closed already: nothing to wake
-            self._waker.send(b"!")
+        waker = self._waker
+        if waker is not None:
+            with contextlib.suppress(OSError):  # full: awake already; closed: nothing to wake
+                waker.send(b"!")
 
     # ---------------------------------------------------------------- the owning thread
 
     def run(self) -> None:
         backoff = Backoff()
+        self._waker, wakened = socket.socketpair()
         try:
+            self._waker.setblocking(False)
+            wakened.setblocking(False)
             while not self._stopping.is_set():
                 self._become("connecting")
-                connected_s = None
+                begin_s = time.monotonic()
                 try:
-                    connection = self._dial()
-                    connected_s = time.monotonic()
-                    try:
-                        self._converse(connection)
-                    finally:
-                        self._session.closed(time.monotonic_ns())
-                        connection.shutdown()  # type: ignore[no-untyped-call]
+                    self._converse(wakened)
                 except AuthError as error:
                     if self._is_final(error):
                         return
-                except CoincallFastError as error:
+                except Exception as error:  # ours to mend, but a stream does not die of it
+                    if not isinstance(error, CoincallFastError):
+                        log.exception("the %s link failed", self.product)
                     self._report(error)
-                if connected_s is not None:
-                    backoff.lasted(time.monotonic() - connected_s)
+                backoff.lasted(time.monotonic() - begin_s)
                 if not self._stopping.is_set():
                     self._become("connecting")
                     self._stopping.wait(backoff.next_s(random.random()))
         finally:
-            self._end()
+            if self.state != "failed":
+                self._become("closed")
+            self._waker.close()
+            wakened.close()
 
     def _is_final(self, error: AuthError) -> bool:
         """Refused: the other spelling is next, until a venue that never let us in has had both."""
@@ -347,98 +426,70 @@ class _Link(threading.Thread):
         self._refusals += 1
         if self._refusals < REFUSALS:
             return False
-        self._stream.error = error
         self._become("failed")
         return True
 
-    def _dial(self) -> websocket.WebSocket:
-        """Connects, wraps, signs, upgrades. The URL exists only inside the call that needs it."""
-        address = urlsplit(f"{self._stream._base_url}/{self.product}")
-        secure = address.scheme == "wss"
-        place = f"{address.hostname}:{address.port or (443 if secure else 80)}"
-        failure: CoincallFastError | None = None
-        connection = websocket.WebSocket(
-            skip_utf8_validation=True, enable_multithread=False, fire_cont_frame=False
-        )
+    def _converse(self, wakened: socket.socket) -> None:
+        """One connection, from its dial until we are stopping or it is lost (TransportError)."""
+        connection = self._connection = Connection(self._address)
+        if self._stopping.is_set():
+            return
+        spellings = self._stream.dialect.spellings
+        spelling = spellings[self._spelling % len(spellings)]
         try:
-            plain = socket.create_connection(
-                (address.hostname or "", address.port or (443 if secure else 80)), DIAL_S
-            )
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if secure:
-                plain = ssl.create_default_context().wrap_socket(
-                    plain, server_hostname=address.hostname
+            connection.dial(
+                lambda url: self._stream._credentials.ws_url(
+                    url, time.time_ns() // 1_000_000, spelling
                 )
-        except OSError as error:
-            raise TransportError(f"cannot connect to {place}: {error}") from None
-        try:
-            connection.connect(  # type: ignore[no-untyped-call]
-                self._stream._credentials.ws_url(
-                    address.geturl(),
-                    time.time_ns() // 1_000_000,
-                    self._stream.dialect.spellings[
-                        self._spelling % len(self._stream.dialect.spellings)
-                    ],
-                ),
-                socket=plain,
-                redirect_limit=0,
-                suppress_origin=True,
             )
-        except Exception as error:  # whatever it is, its frames hold the signed URL
-            plain.close()
-            failure = _refusal(error, place)
-        if failure is not None:
-            raise failure  # out here, so that it drags neither cause nor context along
-        connection.settimeout(FRAME_S)
-        return connection
-
-    def _converse(self, connection: websocket.WebSocket) -> None:
-        """Reads and writes until we are stopping, or the connection is lost (TransportError)."""
-        try:
-            self._exchange(connection)
+            self._exchange(connection, wakened)
+            connection.say_goodbye()
         except TransportError:
+            if self._stopping.is_set():
+                return
             if self._session.refusal is not None:
                 raise AuthError(self._session.refusal) from None
             raise
-        with contextlib.suppress(OSError, websocket.WebSocketException):
-            connection.send_close()
+        finally:
+            self._session.closed(time.monotonic_ns())
+            self._tell_events()
+            connection.close()
 
-    def _exchange(self, connection: websocket.WebSocket) -> None:
-        sock, session = connection.sock, self._session
-        assert sock is not None
+    def _exchange(self, connection: Connection, wakened: socket.socket) -> None:
+        session = self._session
         session.opened(time.monotonic_ns())
-        if not self._stopping.is_set():
-            self._become("open")
+        self._become("open")
         tick_ns = 0
         with selectors.DefaultSelector() as selector:
-            selector.register(sock, selectors.EVENT_READ)
-            selector.register(self._wakened, selectors.EVENT_READ)
+            selector.register(connection.socket, selectors.EVENT_READ)
+            selector.register(wakened, selectors.EVENT_READ)
             while not self._stopping.is_set():
                 now_ns = time.monotonic_ns()
                 while self._asks:
                     action, data_type, symbols, payload = self._asks.popleft()
-                    getattr(session, action)(data_type, symbols, payload)
+                    getattr(session, action)(data_type, symbols, payload, now_ns)
                 if now_ns >= tick_ns:
                     session.tick(now_ns)
                     self._tell_events()
                     tick_ns = now_ns + TICK_NS
                 for text in session.to_send(now_ns):
-                    _guarded(connection.send, text)
-                if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+                    connection.send(text)
+                if not connection.has_more:
                     due_ns = session.next_send_ns()
                     wait_ns = TICK_NS if due_ns is None else min(TICK_NS, max(0, due_ns - now_ns))
-                    ready = selector.select(wait_ns / SECOND_NS)
-                    if any(key.fileobj is self._wakened for key, _ in ready):
-                        self._wakened.recv(4096)
-                    if not any(key.fileobj is sock for key, _ in ready):
+                    ready = [key.fileobj for key, _ in selector.select(wait_ns / SECOND_NS)]
+                    if wakened in ready:
+                        wakened.recv(4096)
+                    if connection.socket not in ready:
                         continue
                 self._read(connection)
 
-    def _read(self, connection: websocket.WebSocket) -> None:
-        opcode, frame = _guarded(connection.recv_data)
+    def _read(self, connection: Connection) -> None:
+        frame = connection.read()
         recv_ns = time.monotonic_ns()
-        if opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise TransportError(f"{self.product}: the venue closed the connection")
+        if frame is None:
+            self._session.heard(recv_ns)
+            return
         item = self._session.receive(frame, recv_ns, time.time_ns() // 1_000_000)
         if isinstance(item, OrderBook):
             self._stream.latency.record(item.symbol or "", time.monotonic_ns() - recv_ns)
@@ -450,43 +501,28 @@ class _Link(threading.Thread):
 
     def _tell_events(self) -> None:
         for event in self._session.take_events():
-            if event.name == "error":
-                self._stream.error = event.arguments[0]
             self._stream._tell(event)
 
-    def _report(self, error: CoincallFastError) -> None:
-        self._stream.error = error
-        self._stream._tell(Event("error", (error,)))
+    def _report(self, error: Exception) -> None:
+        self._stream._report(error)
 
     def _become(self, state: str) -> None:
         self.state = state
         self._stream._tell_state()
 
-    def _end(self) -> None:
-        if self.state != "failed":
-            self.state = "closed"
-        self._waker.close()
-        self._wakened.close()
+
+_streams: "weakref.WeakSet[Stream]" = weakref.WeakSet()
 
 
-def _guarded(call: Callable[..., Any], *arguments: Any) -> Any:
-    """A call on the connection, whose every failure means that the connection is lost."""
-    try:
-        return call(*arguments)
-    except (OSError, websocket.WebSocketException) as error:
-        reason = str(error) or type(error).__name__
-    raise TransportError(f"connection lost: {reason}")
+def _abandon_in_child() -> None:
+    """After a fork: the threads and connections are the parent's alone."""
+    for stream in list(_streams):
+        stream._is_closed = True
+        for link in stream._links.values():
+            link.orphan()
+        for book in stream.store.values():
+            book.clear()
 
 
-def _refusal(error: Exception, place: str) -> CoincallFastError:
-    """What a failed upgrade means, told without the request that it answers."""
-    if not isinstance(error, websocket.WebSocketBadStatusException):
-        return TransportError(f"{place} did not upgrade the connection: {type(error).__name__}")
-    code: int | None = None
-    reason = f"the upgrade was answered with HTTP {error.status_code}"
-    with contextlib.suppress(ValueError, AttributeError, TypeError):
-        body = json.loads(error.resp_body or b"")
-        code, reason = int(body["code"]), f"{reason}: {body['msg']}"
-    if error.status_code in (401, 403):
-        return AuthError(reason, code)
-    return TransportError(f"{place}: {reason}")
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_in_child)

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, USAGE)
     except (AuthError, TransportError) as error:
         return _complain(error, CONNECTION)
-    except CoincallFastError as error:
+    except (CoincallFastError, ImportError, OSError) as error:
         return _complain(error, FAILED)
 
 
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     watch.set_defaults(run=live.watch)
 
     sim = commands.add_parser("sim", help="the simulated exchange alone, until stopped")
-    sim.add_argument("--port", type=int, default=0, help="default: a free one")
+    sim.add_argument("--port", type=_port, default=0, help="default: a free one")
     sim.add_argument("--seed", type=int, default=0)
     sim.add_argument("--seconds", type=_positive, metavar="N", help="end after N seconds")
     sim.set_defaults(run=live.simulate)
@@ -91,6 +91,13 @@ def _add_view(parser: argparse.ArgumentParser, symbols: str) -> None:
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < 1e9:
+        raise ValueError
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65536:
         raise ValueError
     return number
 

@@ -74,6 +74,7 @@ class Board:
     def __init__(self, levels: int = 0) -> None:
         self.rows: dict[str, Row] = {}
         self.updates = 0
+        self.trouble = ""  # the last error, for people
         self._levels = levels
         self._changed: dict[str, Row] = {}
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 
 from .._book import OrderBook
 from ..coincall import Channel, Dialect, Stream
-from ..errors import AuthError, TransportError, UsageError
+from ..errors import AuthError, CoincallFastError, TransportError, UsageError
 from .board import Board
 from .screen import Json, Plain, Screen, View
 
@@ -84,37 +84,49 @@ def _show(asked: argparse.Namespace, symbols: list[str], stream: Stream) -> None
     levels = asked.levels or 0
     board = Board(levels)
 
-    stream.on(Channel.BOOK, board.put)
-    stream.on("error", lambda _: board.drop_invalid(stream.store))  # what clears a book is an error
     view: View
-    if asked.json:
-        view = Json(board)
-    elif sys.stdout.isatty():
-        view = Screen(board, stream.latency, symbols, levels)
-    else:
-        view = Plain(board, stream.latency)
-    begin_s = time.monotonic()
+    is_screen = sys.stdout.isatty() and not asked.json
+
+    def trouble(error: Exception) -> None:
+        board.drop_invalid(stream.store)  # whatever clears a book is an error
+        board.trouble = str(error)
+        if (
+            stream.state == "open" and not is_screen
+        ):  # what keeps it from opening is told at the end
+            print(f"coincall-fast: {error}", file=sys.stderr)
+
+    stream.on(Channel.BOOK, board.put)
+    stream.on("error", trouble)
+    began_s = time.monotonic()
     try:
         with stream:
             stream.subscribe(Channel.BOOK, symbols)
-            stream.wait_open(min(OPEN_S, asked.seconds or OPEN_S))
-            with closing(view):
-                _until_ended(asked, stream, board, view, begin_s)
+            stream.wait_open(OPEN_S)
+            began_s = time.monotonic()
+            if asked.json:
+                view = Json(board)
+            elif is_screen:
+                view = Screen(board, stream.latency, symbols, levels)
+            else:
+                view = Plain(board, stream.latency)
+            with closing(view), suppress(KeyboardInterrupt):
+                _until_ended(asked, stream, board, view, began_s)
     except KeyboardInterrupt:
-        pass
-    _summary(board, stream, symbols, time.monotonic() - begin_s, to_stderr=asked.json)
+        return  # before anything could be shown
+    if not board.updates and asked.seconds:
+        raise CoincallFastError(f"no book came: {board.trouble or 'the venue sent none'}")
+    _summary(board, stream, symbols, time.monotonic() - began_s, to_stderr=asked.json)
 
 
 def _until_ended(
-    asked: argparse.Namespace, stream: Stream, board: Board, view: View, begin_s: float
+    asked: argparse.Namespace, stream: Stream, board: Board, view: View, began_s: float
 ) -> None:
-    with suppress(KeyboardInterrupt):
-        while not asked.seconds or time.monotonic() < begin_s + asked.seconds:
-            if stream.state == "failed":
-                raise stream.error or TransportError("the stream failed")
-            board.news.wait(view.period_s)
-            view.show(stream.state)
-            time.sleep(view.period_s)
+    while not asked.seconds or time.monotonic() < began_s + asked.seconds:
+        if stream.state == "failed":
+            raise stream.error or TransportError("the stream failed")
+        board.news.wait(view.period_s)
+        view.show(stream.state)
+        time.sleep(view.period_s)
     view.show(stream.state)
 
 

@@ -115,6 +115,7 @@ class Screen:
             (f"{state}  ", mood),
             (f"{self._board.updates} updates, frame to book p50 {text_of(p50_ns, 0)} ns, "
              f"p99 {text_of(p99_ns, 0)} ns, Ctrl-C ends", "dim"),
+            (f"\n{self._board.trouble}" if self._board.trouble else "", "red"),
         )  # fmt: skip
 
     def _table(self) -> RenderableType:
@@ -132,7 +133,9 @@ class Screen:
         columns = list(range(len(COLUMNS)))
         for least_wanted in EXPENDABLE:
             widths = (
-                max(len(COLUMNS[column]), *(len(row[column]) for row in rows if column < len(row)))
+                max(
+                    [len(COLUMNS[column]), *(len(row[column]) for row in rows if column < len(row))]
+                )
                 for column in columns
             )
             if sum(width + 2 for width in widths) <= self._console.width + 2:
