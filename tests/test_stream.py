@@ -370,6 +370,21 @@ class TestLife:
         with stream:
             until(lambda: valid(stream, ["BTCUSD", "ETHUSD"]), "both books")
 
+    def test_any_number_of_subscriptions_in_a_callback(self, exchange):
+        """The link's own thread must not wait for itself to read what it is told."""
+        done = threading.Event()
+
+        def subscribe_often(_):
+            for _ in range(0 if done.is_set() else 2000):
+                stream.subscribe(Channel.BOOK, "ETHUSD")
+            done.set()
+
+        with stream_to(exchange, "futures") as stream:
+            stream.on(Channel.BOOK, subscribe_often)
+            stream.subscribe(Channel.BOOK, "BTCUSD")
+            assert done.wait(PATIENCE_S)
+            until(lambda: valid(stream, ["ETHUSD"]), "the other book")
+
     def test_close_from_a_callback(self, exchange):
         stream = stream_to(exchange, "futures")
         stream.on(Channel.BOOK, lambda _: stream.close())
