@@ -977,6 +977,10 @@ cdef inline double e8_float(int64_t e8) noexcept nogil:
     return <double>e8 / SCALE_F
 
 
+cdef inline double first_price(Levels* levels, int side) noexcept nogil:
+    return e8_float(levels.rows[2 * side][0]) if levels.n[side] else NAN
+
+
 cdef inline double total(int64_t* e8, int n) noexcept nogil:
     cdef double total_e8 = 0
     cdef int i
@@ -1238,12 +1242,10 @@ cdef class OrderBook:
     # --------------------------------------------------------------------------- top of book
 
     cdef double c_best_bid(self) noexcept nogil:
-        cdef Levels* now = &self.half[self.live]
-        return e8_float(now.rows[BID_PRICE][0]) if now.n[0] else NAN
+        return first_price(&self.half[self.live], 0)
 
     cdef double c_best_ask(self) noexcept nogil:
-        cdef Levels* now = &self.half[self.live]
-        return e8_float(now.rows[ASK_PRICE][0]) if now.n[1] else NAN
+        return first_price(&self.half[self.live], 1)
 
     cdef double c_best_bid_size(self) noexcept nogil:
         return e8_float(self.half[self.live].rows[BID_SIZE][0])
