@@ -227,7 +227,7 @@ class Stream:
         try:
             if self.state in ("failed", "closed"):
                 feed.end()
-            while (item := feed.take(None)) is not None:
+            while (item := feed.take()) is not None:
                 yield item
         finally:
             self._feeds.remove(feed)
@@ -312,9 +312,10 @@ class _Feed:
                 self._items.append(item)
             self._changed.notify()
 
-    def take(self, timeout_s: float | None) -> Item | None:
+    def take(self) -> Item | None:
+        """Waits for the next; None when it has ended and nothing is left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._has_ended, timeout_s)
+            self._changed.wait_for(lambda: self._items or self._has_ended)
             behind = len(self._items) - len(self._books)
             if behind > KEPT_MESSAGES:
                 raise TransportError(f"this consumer is more than {KEPT_MESSAGES} messages behind")
@@ -395,8 +396,8 @@ class _Link(threading.Thread):
         try:
             self._waker.setblocking(False)
             wakened.setblocking(False)
+            self._become("connecting")
             while not self._stopping.is_set():
-                self._become("connecting")
                 begin_s = time.monotonic()
                 try:
                     self._converse(wakened)
@@ -406,7 +407,7 @@ class _Link(threading.Thread):
                 except Exception as error:  # ours to mend, but a stream does not die of it
                     if not isinstance(error, CoincallFastError):
                         log.exception("the %s link failed", self.product)
-                    self._report(error)
+                    self._stream._report(error)
                 backoff.lasted(time.monotonic() - begin_s)
                 if not self._stopping.is_set():
                     self._become("connecting")
@@ -420,7 +421,7 @@ class _Link(threading.Thread):
     def _is_final(self, error: AuthError) -> bool:
         """Refused: the other spelling is next, until a venue that never let us in has had both."""
         self._spelling += 1
-        self._report(error)
+        self._stream._report(error)
         if self._refusals is None:
             return False
         self._refusals += 1
@@ -502,9 +503,6 @@ class _Link(threading.Thread):
     def _tell_events(self) -> None:
         for event in self._session.take_events():
             self._stream._tell(event)
-
-    def _report(self, error: Exception) -> None:
-        self._stream._report(error)
 
     def _become(self, state: str) -> None:
         self.state = state

@@ -6,7 +6,6 @@ import sys
 import time
 from contextlib import closing, suppress
 
-from .._book import OrderBook
 from ..coincall import Channel, Dialect, Stream
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
 from .board import Board
@@ -83,16 +82,14 @@ def _products(symbols: list[str]) -> list[str]:
 def _show(asked: argparse.Namespace, symbols: list[str], stream: Stream) -> None:
     levels = asked.levels or 0
     board = Board(levels)
-
     view: View
     is_screen = sys.stdout.isatty() and not asked.json
 
     def trouble(error: Exception) -> None:
         board.drop_invalid(stream.store)  # whatever clears a book is an error
         board.trouble = str(error)
-        if (
-            stream.state == "open" and not is_screen
-        ):  # what keeps it from opening is told at the end
+        # What keeps a stream from opening is told once, at the end; a screen shows the last.
+        if stream.state == "open" and not is_screen:
             print(f"coincall-fast: {error}", file=sys.stderr)
 
     stream.on(Channel.BOOK, board.put)
@@ -134,7 +131,7 @@ def _summary(
     board: Board, stream: Stream, symbols: list[str], seconds: float, *, to_stderr: bool
 ) -> None:
     p50_ns, p99_ns = stream.latency.quantiles_ns()
-    shown = sum(isinstance(stream.store.get(symbol), OrderBook) for symbol in symbols)
+    shown = sum(symbol in stream.store for symbol in symbols)
     print(
         f"{board.updates} updates of {shown} books in {seconds:.1f} s, "
         f"frame to book p50 {p50_ns:.0f} ns, p99 {p99_ns:.0f} ns",
