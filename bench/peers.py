@@ -1,14 +1,16 @@
-"""What a user can pick instead, each as one function: frame to levels a side, best first.
+"""What a user can pick instead, from Python: each made here as one function, frame to levels.
 
 All of them keep binary floats and trust the order of the levels; `OrderBook` keeps exact decimals
-and checks it. None of them keeps a book that can be read while the next frame comes.
+and checks it. Only order-book keeps a book that can be read while the next frame comes.
 """
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import orjson
+import pytest
 
 Levels = Sequence[tuple[float, float]]
 
@@ -30,37 +32,67 @@ class Frame(msgspec.Struct, gc=False):
     d: Data
 
 
-# The fastest general way in Python: typed, floats made in C, no collector.
-msgspec_structs: Callable[[bytes], Frame] = msgspec.json.Decoder(Frame, strict=False).decode
+def msgspec_structs() -> Callable[[bytes], Frame]:
+    """The fastest general way in Python: typed, floats made in C, no collector."""
+    return msgspec.json.Decoder(Frame, strict=False).decode
 
 
-def orjson_floats(frame: bytes) -> tuple[Levels, Levels]:
-    data = orjson.loads(frame)["d"]
-    return (
-        [(float(level["pr"]), float(level["sz"])) for level in data["bids"]],
-        [(float(level["pr"]), float(level["sz"])) for level in data["asks"]],
-    )
+def msgspec_into_order_book() -> Callable[[bytes], Any]:
+    """The C book that is closest in role. It sorts when it is first asked, so it is asked."""
+    book = pytest.importorskip("order_book", reason="needs order-book").OrderBook()
+    decode = msgspec_structs()
+
+    def apply(frame: bytes) -> Any:
+        data = decode(frame).d
+        book.bids = {level.pr: level.sz for level in data.bids}
+        book.asks = {level.pr: level.sz for level in data.asks}
+        book.bids.index(0)
+        book.asks.index(0)
+        return book
+
+    return apply
 
 
-def json_floats(frame: bytes) -> tuple[Levels, Levels]:
+def orjson_floats() -> Callable[[bytes], tuple[Levels, Levels]]:
+    return _floats(orjson.loads)
+
+
+def json_floats() -> Callable[[bytes], tuple[Levels, Levels]]:
     """The loop of the venue's own sample (seed 000), which stops at `json.loads`."""
-    data = json.loads(frame)["d"]
-    return (
-        [(float(level["pr"]), float(level["sz"])) for level in data["bids"]],
-        [(float(level["pr"]), float(level["sz"])) for level in data["asks"]],
-    )
+    return _floats(json.loads)
 
 
-def levels_of(answer: object) -> tuple[Levels, Levels]:
+def pysimdjson_floats() -> Callable[[bytes], tuple[Levels, Levels]]:
+    """Proxies into one parser's memory; only the numbers become Python objects."""
+    return _floats(pytest.importorskip("simdjson", reason="needs pysimdjson").Parser().parse)
+
+
+def _floats(loads: Callable[[bytes], Any]) -> Callable[[bytes], tuple[Levels, Levels]]:
+    def decode(frame: bytes) -> tuple[Levels, Levels]:
+        data = loads(frame)["d"]
+        return (
+            [(float(level["pr"]), float(level["sz"])) for level in data["bids"]],
+            [(float(level["pr"]), float(level["sz"])) for level in data["asks"]],
+        )
+
+    return decode
+
+
+def levels_of(answer: Any) -> tuple[Levels, Levels]:
     """What a peer answered, to be compared."""
     if isinstance(answer, Frame):
         sides = answer.d.bids, answer.d.asks
-        return tuple([(level.pr, level.sz) for level in side] for side in sides)  # type: ignore[return-value]
-    return answer  # type: ignore[return-value]
+        bids, asks = ([(level.pr, level.sz) for level in side] for side in sides)
+        return bids, asks
+    if isinstance(answer, tuple):
+        return answer
+    return answer.bids.to_list(), answer.asks.to_list()
 
 
 PEERS = {
     "msgspec": msgspec_structs,
+    "msgspec, order-book": msgspec_into_order_book,
     "orjson": orjson_floats,
+    "pysimdjson": pysimdjson_floats,
     "json": json_floats,
 }
