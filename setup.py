@@ -10,6 +10,7 @@ trace    line events, so that coverage sees the .pyx
 
 import os
 import sys
+from glob import glob
 
 from setuptools import Extension, setup
 
@@ -37,7 +38,13 @@ setup(
         Extension(
             "coincall_fast._book",
             ["src/_book.pyx"],
-            depends=["src/coincall_fast/_book.pxd"],
+            include_dirs=["src"],
+            depends=[
+                "src/coincall_fast/_book.pxd",
+                "src/_levels.h",
+                "src/_plain.h",
+                "src/_words.h",
+            ],
             define_macros=macros,
             extra_compile_args=cflags,
             extra_link_args=ldflags,

@@ -6,13 +6,15 @@
 Four sections, each to be read alone:
 
 numbers   decimal text <-> int64 in units of 1e-8, exactly
-scan      one pass over the bytes of a frame, into arrays of levels
-book      the arrays, and the questions that a market maker asks them
-store     symbol -> book, and what is no order book
+scan      one pass over the bytes of a frame, into a draft of the next book
+book      the published levels, and the questions that a market maker asks them
+decoder   symbol -> book, and what is no order book
 
-A frame is scanned into the half of the book that is not live, and the halves are swapped when the
-whole frame has proved legal: a refused frame has touched nothing that a reader can see. Nothing
-here knows a venue (key names come as a `Wire`), reads a clock or keeps a reference to the frame.
+A frame is scanned into a draft, and the draft is published when the whole frame has proved legal:
+a refused frame has touched nothing that a reader can see. Nothing here knows a venue (what a key
+means comes as a `Wire`), reads a clock or keeps a reference to the frame. Below this file lie three
+headers in C: the arrays of levels (_levels.h), levels in their usual spelling (_plain.h), and words
+that threads share (_words.h).
 """
 
 cimport cython
@@ -22,15 +24,13 @@ from cpython.buffer cimport (
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport NAN
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
-from libc.string cimport memcmp, memcpy, memmove, memset, strchr
-
-cdef extern from "Python.h":
-    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset, strchr
 
 import json
 import operator
@@ -40,11 +40,71 @@ import numpy as np
 import orjson
 
 from . import change as _change
-from .errors import DecodeError, StaleError, SymbolMismatch, UsageError
-from .model import Ack, Depth, Heartbeat, Side, Stats, Sweep, UnknownMessage
-from .wire import COINCALL
+from .errors import DecodeError, GapError, StaleError, SymbolMismatch, UsageError
+from .message import message_of
+from .model import Depth, Side, Stats, Sweep
+from .wire import COINCALL, Role
 
 ctypedef const unsigned char* Bytes
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
+
+cdef extern from "_plain.h" nogil:
+    enum: TOKEN
+    ctypedef struct Token:
+        unsigned char text[TOKEN]
+        unsigned char mask[TOKEN]
+        int n
+    ctypedef struct Spelling:
+        Token opening
+        Token between
+        int quoted
+    bint stands(Bytes p, const Token* token)
+    Bytes plain_number(Bytes p, int64_t* e8)
+    int plain_levels(
+        Bytes* at, Bytes end, const Spelling* spelling, Bytes base, int most,
+        int64_t* price, int64_t* size, uint16_t* where)
+
+cdef extern from "_levels.h" nogil:
+    enum: ALL_CHANGED, DEPTH_CHANGED
+    ctypedef struct Half:
+        int64_t n[2]
+        int64_t rows[4][LEVELS]
+    ctypedef struct Age:
+        int64_t price_ns
+        int64_t size_ns
+    ctypedef struct Book:
+        Age ages[2][2][LEVELS]
+        int aged
+        int recalled
+        int standing[2]
+    ctypedef struct Ladder:
+        int n
+        int unsorted
+        int truncated
+        int skipped
+        int64_t* price
+        int64_t* size
+        uint16_t* where
+    Half* live_half(Book* book)
+    bint better(int side, int64_t one, int64_t other)
+    void start_ladder(Ladder* ladder)
+    void add_level(Ladder* ladder, int side, int64_t price, int64_t size)
+    void add_levels(Ladder* ladder, int side, int n)
+    bint unambiguous(const Ladder* ladder)
+    int recall_levels(
+        Book* book, Ladder* ladder, int side, int* old, Bytes start, Bytes* at, Bytes end)
+    void start_from_book(Ladder* ladder, Book* book, int side)
+    bint put_level(Ladder* ladder, int side, int64_t price, int64_t size)
+    int difference(Book* book, const Ladder* draft)
+    void pass_ages(Book* book, const Ladder* draft, int64_t recv_ns)
+    void publish(Book* book, const Ladder* draft, int64_t update_count)
+    void remember(Book* book, const Ladder* draft, Bytes text, int64_t n)
+    void forget_runs(Ladder* draft)
+    int64_t read_best(const Book* book, int row)
+    void read_top(const Book* book, int64_t* best)
+    int64_t read_levels(const Book* book, int64_t[LEVELS]* rows, int* bids, int* asks)
 
 # The unit of every price and size that is kept: 1e-8.
 SCALE = 100_000_000
@@ -61,7 +121,7 @@ cdef int64_t FOREVER_NS = INT64_MAX
 
 cdef enum:
     DECIMALS = 8
-    PLAIN = 21  # bytes that plain_number() may read
+    PLAIN = 18  # bytes that plain_number() may read
 
 cdef int64_t FAR = 10 ** 17  # an exponent past the length of any frame; larger ones mean the same
 
@@ -89,45 +149,6 @@ cdef struct Number:
 
 cdef inline bint is_digit(unsigned char c) noexcept nogil:
     return <unsigned char>(c - 48) < 10
-
-
-# The spelling that venues use: up to 10 digits, and then maybe a point and 1 to 8 more.
-#
-# plain_number() returns what follows it, or NULL for whatever the careful way has to look at. It
-# reads at most PLAIN bytes, which the caller has made sure of. Digit by digit on purpose, and each
-# with a branch of its own: the processor guesses where the number ends and goes on, where a loop
-# gives it less to guess by (10 % slower), and eight digits at a time wait for the count (50 %).
-cdef extern from *:
-    """
-    #include <stdint.h>
-
-    #define WHOLE_DIGIT(i) \\
-        if ((digit = p[i] - 48u) > 9) { q = p + i; goto decimals; } \\
-        value = value * 10 + digit;
-    #define DECIMAL(i, unit) \\
-        if ((digit = q[i] - 48u) > 9) { *e8 = (int64_t)(value * unit); return i ? q + i : 0; } \\
-        value = value * 10 + digit;
-
-    static CYTHON_INLINE const unsigned char *plain_number(const unsigned char *p, int64_t *e8) {
-        const unsigned char *q = p + 10;
-        unsigned digit = p[0] - 48u;
-        uint64_t value = digit;
-        if (digit > 9) return 0;
-        WHOLE_DIGIT(1) WHOLE_DIGIT(2) WHOLE_DIGIT(3) WHOLE_DIGIT(4) WHOLE_DIGIT(5)
-        WHOLE_DIGIT(6) WHOLE_DIGIT(7) WHOLE_DIGIT(8) WHOLE_DIGIT(9)
-        if (p[10] - 48u <= 9) return 0;
-    decimals:
-        if (p[0] == '0' && q != p + 1) return 0;
-        if (*q != '.') { *e8 = (int64_t)(value * 100000000u); return q; }
-        q++;
-        DECIMAL(0, 100000000u) DECIMAL(1, 10000000u) DECIMAL(2, 1000000u) DECIMAL(3, 100000u)
-        DECIMAL(4, 10000u) DECIMAL(5, 1000u) DECIMAL(6, 100u) DECIMAL(7, 10u)
-        if (q[8] - 48u <= 9) return 0;
-        *e8 = (int64_t)value;
-        return q + 8;
-    }
-    """
-    Bytes plain_number(Bytes p, int64_t* e8) noexcept nogil
 
 
 cdef Fault any_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after) noexcept nogil:
@@ -264,42 +285,63 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
 
 cdef enum:
     NESTING = 64      # of skipped values; a deeper frame is refused
-    KEY_BYTES = 24    # the longest key name of a Wire
-    MAX_SIZES = 2
+    KEY_BYTES = 24    # the longest text of a Wire
+    MAX_KEYS = 8      # of one object
     MAX_CHANNELS = 4
-    ROOM = 96         # more than a level in a plain spelling takes, and 16 bytes to load behind it
-    TIME_DIGITS = 18
+    MAX_SPELLINGS = 4
+    INTEGER_DIGITS = 18
 
-cdef enum:  # the fields of a frame, of its data and of a level, in the order of the keys below
-    CHANNEL = 0
-    DATA = 1
-    SYMBOL = 0
-    TIME = 1
-    BIDS = 2
-    ASKS = 3
-    PRICE = 0
-    SIZE = 1
+cdef enum:  # the values of Role
+    IGNORED
+    CHANNEL
+    DATA
+    SYMBOL
+    TIME
+    VERSION
+    KIND
+    BIDS
+    ASKS
+    BOTH
+    DELETE
+    UPDATE
+    INSERT
+    PRICE
+    SIZE
+    SIDE
+    ROLES
+
+if [role.value for role in Role] != list(range(ROLES)) or Role.SIDE != SIDE:
+    raise ImportError("the roles of the core and of coincall_fast.wire differ")
+
+cdef enum:  # the kinds of a frame
+    WHOLE = 0
+    DELTA = 1
 
 cdef struct Key:
     char text[KEY_BYTES]
-    Py_ssize_t n
+    int n
+    int role
+    Token token      # it and its colon, as they mostly stand
 
-# A constant of up to 16 bytes, to be compared in two loads whatever its length.
-cdef struct Token:
-    uint64_t word[2]
-    uint64_t mask[2]
-    Py_ssize_t n
-
+# The keys that are looked for in one kind of object, in the order in which they mostly come.
 cdef struct Keys:
-    Key frame[2]
-    Key data[4]
-    Key level[1 + MAX_SIZES]
-    int sizes
-    int64_t channel_codes[MAX_CHANNELS]
+    Key key[MAX_KEYS]
+    int n
+    unsigned int roles
+
+# A Wire, in the form that bytes are compared with.
+cdef struct Rules:
+    Keys frame
+    Keys data
+    Keys level
+    Key side[2]
+    Key kind[2]
+    Key channel[MAX_CHANNELS]
     int channels
-    Token opening               # how a level begins whose price is in quotes
-    Token between[MAX_SIZES]    # what may stand between its price and its size
-    int usual                   # the one of these that fitted last
+    bint topic                        # a channel is a text that ends in the symbol
+    Spelling spelling[MAX_SPELLINGS]  # of a level of one side
+    int spellings
+    int usual                         # the one of these that stood there last
 
 cdef struct Text:
     Bytes p
@@ -309,23 +351,28 @@ cdef struct Text:
 # Where a walk over the fields of an object has come to.
 cdef struct Walk:
     bint begun
-    int field        # an index into the keys that are looked for; -1 behind the object
-    unsigned int seen  # a bit for each of them
+    int next            # the key that probably comes next
+    int role            # of the field that is reached; -1 behind the object
+    unsigned int seen   # a bit for each role
 
-ctypedef struct Scan:
+cdef struct Scan:
     Bytes start
     Bytes end
-    Keys* keys
-    Levels* into
-    PyObject* book   # the book that `into` belongs to, borrowed; NULL for a store's scratch
+    Rules* rules
+    PyObject* book       # the OrderBook that this is for, borrowed; NULL where there is none yet
+    uint64_t updates     # how many that has had
     bint is_book
-    Text symbol      # p is NULL until it is read
+    unsigned int seen    # the roles that the frame has filled
+    Text symbol          # p is NULL until it is read
     int64_t ts_ms
-    bint unsorted
-    bint truncated
+    int64_t version      # -1 where there is none
+    int kind             # -1 where the frame does not say
+    Bytes change[3]      # the lists of DELETE, UPDATE, INSERT
     int inexact
-    Bytes at         # where it went wrong
+    int absent
+    Bytes at             # where it went wrong
     const char* reason
+    Ladder draft[2]      # bids and asks of the next book
 
 
 cdef inline Bytes refuse(Scan* s, Bytes at, const char* reason) noexcept:
@@ -340,7 +387,7 @@ cdef inline unsigned char peek(Scan* s, Bytes p) noexcept:
 
 
 cdef inline Bytes blanks(Scan* s, Bytes p) noexcept:
-    while p < s.end and (p[0] == c' ' or p[0] == c'\n' or p[0] == c'\r' or p[0] == c'\t'):
+    while p < s.end and p[0] <= c' ' and strchr(b" \n\r\t", p[0]) and p[0]:
         p += 1
     return p
 
@@ -394,8 +441,7 @@ cdef Bytes scan_string(Scan* s, Bytes p, Text* out) noexcept:
 cdef bytes unescaped(Text* text):
     """The UTF-8 of a string that holds escapes; None for a lone surrogate, which has none.
 
-    Found out here, because an exception of orjson runs Python code (a finalizer, a signal
-    handler), which could write the book whose spare half is being scanned into.
+    Found out here, because nothing in a scan may raise.
     """
     cdef Bytes p = text.p, end = p + text.n
     cdef bint high = False, low, surrogate
@@ -411,7 +457,7 @@ cdef bytes unescaped(Text* text):
     return orjson.loads(PyBytes_FromStringAndSize(<char*>text.p - 1, text.n + 2)).encode()
 
 
-cdef bint is_key(Text* text, Key* key) noexcept:
+cdef bint is_text(Text* text, Key* key) noexcept:
     if text.escaped:
         return unescaped(text) == PyBytes_FromStringAndSize(key.text, key.n)
     return text.n == key.n and memcmp(text.p, key.text, key.n) == 0
@@ -471,18 +517,31 @@ cdef Bytes skip_value(Scan* s, Bytes p, int depth) noexcept:
         return p + 4
     if s.end - p >= 5 and memcmp(p, b"false", 5) == 0:
         return p + 5
+    after = p
+    while after < s.end and is_digit(after[0]):
+        after += 1
+    if after > p and after < s.end and (after[0] == c',' or after[0] == c'}') and (
+        c != c'0' or after == p + 1
+    ):
+        return after
     # A number that nobody reads may be of any size: only its grammar counts.
     if any_number(p, s.end, True, &number, &after) == NOT_A_NUMBER:
         return refuse(s, p, b"not a JSON value")
     return after
 
 
-cdef Bytes next_field(Scan* s, Bytes p, Key* keys, int n, Walk* walk) noexcept:
-    """Up to the value of the next field of an object that is one of `keys`; others are skipped.
+cdef inline void begin_walk(Walk* walk) noexcept:
+    walk.begun = False
+    walk.next = 0
+    walk.seen = 0
 
-    A field that comes twice is refused: nobody can tell which one is meant.
+
+cdef Bytes next_field(Scan* s, Bytes p, Keys* keys, Walk* walk) noexcept:
+    """Up to the value of the next field of an object that has a role; others are skipped.
+
+    A role that is filled twice is refused: nobody can tell which value is meant.
     """
-    cdef Text key
+    cdef Text text
     cdef Bytes key_at
     cdef bint more = True
     cdef int i
@@ -499,29 +558,30 @@ cdef Bytes next_field(Scan* s, Bytes p, Key* keys, int n, Walk* walk) noexcept:
                 more = False
                 p += 1
             walk.begun = True
-        walk.field = -1
+        walk.role = -1
         if not more:
             return p
         key_at = p
-        p = scan_key(s, p, &key)
-        if p == NULL:
-            return NULL
-        for i in range(n):
-            if is_key(&key, &keys[i]):
-                if walk.seen & (1 << i):
-                    return refuse(s, key_at, b"a field twice")
-                walk.seen |= 1 << i
-                walk.field = i
-                return p
+        i = walk.next
+        if i < keys.n and s.end - p > TOKEN and stands(p, &keys.key[i].token):
+            p = blanks(s, p + keys.key[i].token.n)
+        else:
+            p = scan_key(s, p, &text)
+            if p == NULL:
+                return NULL
+            i = 0
+            while i < keys.n and not is_text(&text, &keys.key[i]):
+                i += 1
+        walk.next = i + 1
+        if i < keys.n and keys.key[i].role != IGNORED:
+            walk.role = keys.key[i].role
+            if walk.seen & (1 << walk.role):
+                return refuse(s, key_at, b"a field twice")
+            walk.seen |= 1 << walk.role
+            return p
         p = skip_value(s, p, 0)
         if p == NULL:
             return NULL
-
-
-cdef inline Bytes begin_walk(Walk* walk, Bytes p) noexcept:
-    walk.begun = False
-    walk.seen = 0
-    return p
 
 
 cdef Bytes scan_amount(Scan* s, Bytes p, bint is_size, int64_t* e8) noexcept:
@@ -559,241 +619,314 @@ cdef Bytes scan_amount(Scan* s, Bytes p, bint is_size, int64_t* e8) noexcept:
     return behind
 
 
-cdef Bytes scan_level(Scan* s, Bytes p, int64_t* price, int64_t* size) noexcept:
+cdef struct Level:
+    int64_t price
+    int64_t size
+    int side
+
+
+cdef Bytes scan_choice(Scan* s, Bytes p, Key* choices, int* which, const char* wrong) noexcept:
+    """One of two texts."""
+    cdef Text text
+    cdef Bytes after
+    if peek(s, p) != c'"':
+        return refuse(s, p, wrong)
+    after = scan_string(s, p, &text)
+    if after == NULL:
+        return NULL
+    for which[0] in range(2):
+        if is_text(&text, &choices[which[0]]):
+            return after
+    return refuse(s, p, wrong)
+
+
+cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
     """A level in any legal spelling: keys in any order, unknown ones among them."""
     cdef Walk walk
-    p = begin_walk(&walk, p)
+    cdef Bytes begin = p
+    begin_walk(&walk)
+    level.size = 0
     while True:
-        p = next_field(s, p, s.keys.level, SIZE + s.keys.sizes, &walk)
+        p = next_field(s, p, &s.rules.level, &walk)
         if p == NULL:
             return NULL
-        if walk.field < 0:
-            if walk.seen != 0b011 and walk.seen != 0b101:  # the price, and either of the sizes
-                return refuse(s, p, b"a level must have one price and one size")
+        if walk.role < 0:
+            if (walk.seen | (0 if sized else 1 << SIZE)) != s.rules.level.roles:
+                return refuse(s, begin, b"a level without its price, size or side, or with two")
             return p
-        p = scan_amount(s, p, walk.field >= SIZE, size if walk.field >= SIZE else price)
+        if walk.role == SIDE:
+            p = scan_choice(s, p, s.rules.side, &level.side, b"neither side of a book")
+        elif walk.role == PRICE:
+            p = scan_amount(s, p, False, &level.price)
+        else:
+            p = scan_amount(s, p, True, &level.size)
         if p == NULL:
             return NULL
 
 
-cdef inline bint stands(Bytes p, Token* token) noexcept:
-    cdef uint64_t low, high
-    memcpy(&low, p, 8)
-    memcpy(&high, p + 8, 8)
-    return (((low & token.mask[0]) ^ token.word[0]) | ((high & token.mask[1]) ^ token.word[1])) == 0
-
-
-cdef inline Bytes plain_level(Keys* keys, Bytes p, int64_t* price, int64_t* size) noexcept:
-    """A level as venues write it, byte for byte; NULL for any other spelling, legal or not.
-
-    Reads less than ROOM bytes.
-    """
-    cdef Token* between = &keys.between[keys.usual]
-    cdef bint quoted
-    if not stands(p, &keys.opening):
-        return NULL
-    p = plain_number(p + keys.opening.n, price)
-    if p == NULL:
-        return NULL
-    if not stands(p, between):
-        keys.usual = (keys.usual + 1) % keys.sizes  # for the next level; this one is read with care
-        return NULL
-    p += between.n
-    quoted = p[0] == c'"'
-    p = plain_number(p + quoted, size)
-    if p == NULL:
-        return NULL
-    if quoted:
-        p += p[0] == c' '  # sizes come padded with a blank (seed 003, line 1726)
-        if p[0] != c'"':
-            return NULL
-        p += 1
-    return p + 1 if p[0] == c'}' else NULL
-
-
-cdef struct Ladder:
-    int64_t* price
-    int64_t* size
-    int64_t sign      # +1 for asks, -1 for bids: sign * price rises from best to worst
-    int64_t worst     # sign * price of the last level kept
-    int64_t previous  # sign * price of the level before, kept or not
-    int n
-    bint unsorted
-    bint truncated
-    bint suspect      # two levels may be at one price
-
-
-cdef inline void start_ladder(Ladder* ladder, Levels* levels, int side) noexcept:
-    memset(ladder, 0, sizeof(Ladder))
-    ladder.price = levels.rows[2 * side]
-    ladder.size = levels.rows[2 * side + 1]
-    ladder.sign = 1 if side else -1
-    ladder.worst = ladder.previous = -INT64_MAX - 1
-
-
-cdef void insert_level(Ladder* ladder, int64_t price, int64_t size) noexcept:
-    """A level that does not belong behind the last one kept: to its place, behind its equals."""
-    cdef int64_t rank = ladder.sign * price
-    cdef int i = ladder.n
-    ladder.suspect = True
-    while i and rank < ladder.sign * ladder.price[i - 1]:
-        i -= 1
-    if ladder.n == LEVELS:
-        ladder.truncated = True
-        if i == LEVELS:
-            return
-        ladder.n -= 1
-    memmove(&ladder.price[i + 1], &ladder.price[i], (ladder.n - i) * sizeof(int64_t))
-    memmove(&ladder.size[i + 1], &ladder.size[i], (ladder.n - i) * sizeof(int64_t))
-    ladder.price[i] = price
-    ladder.size[i] = size
-    ladder.n += 1
-    ladder.worst = ladder.sign * ladder.price[ladder.n - 1]
-
-
-cdef inline void add_level(Ladder* ladder, int64_t price, int64_t size) noexcept:
-    cdef int64_t rank = ladder.sign * price
-    if price == 0 or size == 0:  # no quote: protocol page, section 5, row 10
-        return
-    if rank <= ladder.worst:
-        insert_level(ladder, price, size)
-    elif ladder.n < LEVELS:
-        ladder.price[ladder.n] = price
-        ladder.size[ladder.n] = size
-        ladder.n += 1
-        ladder.worst = rank
-    else:
-        ladder.truncated = True
-    ladder.unsorted |= rank < ladder.previous
-    ladder.previous = rank
-
-
-cdef bint finish_ladder(Ladder* ladder, Levels* levels, int side) noexcept:
-    """Whether the side is unambiguous; if so, the slots past its count are made 0 again."""
-    cdef int i, unused = levels.dirty[side] - ladder.n
-    if ladder.suspect:
-        for i in range(1, ladder.n):
-            if ladder.price[i] == ladder.price[i - 1]:
-                return False
-    if unused > 0:
-        memset(&ladder.price[ladder.n], 0, unused * sizeof(int64_t))
-        memset(&ladder.size[ladder.n], 0, unused * sizeof(int64_t))
-    levels.n[side] = levels.dirty[side] = ladder.n
-    return True
+cdef int scan_plain_levels(Scan* s, Bytes* at, int side, int most) noexcept:
+    """Levels in one of the spellings that venues use; returns how many."""
+    cdef Rules* rules = s.rules
+    cdef Ladder* ladder = &s.draft[side]
+    cdef int _, n
+    for _ in range(rules.spellings):
+        n = plain_levels(
+            at, s.end, &rules.spelling[rules.usual], s.start, most,
+            &ladder.price[ladder.n], &ladder.size[ladder.n], &ladder.where[ladder.n])
+        if n:
+            add_levels(ladder, side, n)
+            return n
+        rules.usual = (rules.usual + 1) % rules.spellings
+    return 0
 
 
 cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
-    """The list of a side's levels, into `s.into`."""
-    cdef Ladder ladder
-    cdef int64_t price = 0, size = 0
-    cdef int dirty = s.into.dirty[side]
-    cdef Bytes begin = p, after
+    """The list of a side's levels, into the draft.
+
+    Where the last frame of the book is known, what is new is read level by level, to find the way
+    back to what is old; more and more at a time, while it is not found, or was not the last time.
+    """
+    cdef Ladder* ladder = &s.draft[side]
+    cdef Level level
+    cdef Book* book = NULL
+    cdef int64_t* price = NULL
+    cdef Bytes begin = p
     cdef bint more = True
+    cdef int old = 0, olds = 0, few = 1, most, inexact = s.inexact
     if peek(s, p) != c'[':
         return refuse(s, p, b"a side must be a list")
-    start_ladder(&ladder, s.into, side)
-    s.into.dirty[side] = LEVELS  # until it is known how many were written
+    start_ladder(ladder)
+    if s.book != NULL:
+        book = core(<OrderBook>s.book)
+        olds = book.standing[side]
+        price = live_half(book).rows[2 * side]
+        few = 1 if book.recalled else 16
+    most = few
     p = blanks(s, p + 1)
     if peek(s, p) == c']':
         more = False
         p += 1
     while more:
-        while s.end - p >= ROOM:
-            after = plain_level(s.keys, p, &price, &size)
-            if after == NULL or after[0] != c',':
-                break
-            add_level(&ladder, price, size)
-            p = after + 1
-        p = scan_level(s, blanks(s, p), &price, &size)
-        if p == NULL:
-            return NULL
-        add_level(&ladder, price, size)
+        if old < olds and recall_levels(book, ladder, side, &old, s.start, &p, s.end):
+            most = 1
+            if old < olds:
+                p = blanks(s, p)
+                continue
+        elif scan_plain_levels(s, &p, side, most if old < olds else LEVELS):
+            most = min(2 * most, LEVELS)
+            while old < olds and not better(side, ladder.price[ladder.n - 1], price[old]):
+                old += 1
+        else:
+            ladder.where[ladder.n] = <uint16_t>(p - s.start)
+            p = scan_level(s, p, True, &level)
+            if p == NULL:
+                return NULL
+            add_level(ladder, side, level.price, level.size)
+        ladder.where[ladder.n] = <uint16_t>(p - s.start)
         p = scan_separator(s, p, c']', &more)
         if p == NULL:
             return NULL
-    s.into.dirty[side] = dirty if dirty > ladder.n else ladder.n
-    if not finish_ladder(&ladder, s.into, side):
-        s.into.dirty[side] = LEVELS
+    if not unambiguous(ladder):
         return refuse(s, begin, b"two levels at one price")
-    s.unsorted |= ladder.unsorted
-    s.truncated |= ladder.truncated
+    ladder.skipped |= s.inexact != inexact  # not to be taken over uncounted
     return p
 
 
-cdef Bytes scan_time(Scan* s, Bytes p) noexcept:
-    """Epoch milliseconds: a JSON integer of 1 to 18 digits."""
-    cdef Bytes first = p
-    cdef uint64_t value = 0  # of 19 digits, before the last is found to be one too many
-    while p < s.end and is_digit(p[0]) and p - first <= TIME_DIGITS:
-        value = value * 10 + (p[0] - 48)
+cdef Bytes scan_rows(Scan* s, Bytes p, int role) noexcept:
+    """A list of levels of both sides: all of them, or what to change in the draft."""
+    cdef Level level
+    cdef Bytes begin = p
+    cdef bint more = True
+    cdef int side
+    if peek(s, p) != c'[':
+        return refuse(s, p, b"levels must be a list")
+    if role == BOTH:
+        for side in range(2):
+            start_ladder(&s.draft[side])
+            s.draft[side].skipped = True  # they stand among those of the other side
+    p = blanks(s, p + 1)
+    if peek(s, p) == c']':
+        more = False
         p += 1
+    while more:
+        p = scan_level(s, p, role != DELETE, &level)
+        if p == NULL:
+            return NULL
+        if role == BOTH:
+            add_level(&s.draft[level.side], level.side, level.price, level.size)
+        elif level.price:
+            if role == DELETE:
+                level.size = 0
+            s.absent += not put_level(&s.draft[level.side], level.side, level.price, level.size)
+        p = scan_separator(s, p, c']', &more)
+        if p == NULL:
+            return NULL
+    if role == BOTH:
+        for side in range(2):
+            if not unambiguous(&s.draft[side]):
+                return refuse(s, begin, b"two levels at one price")
+            s.draft[side].unsorted = False  # nobody promised an order
+    return p
+
+
+cdef Bytes scan_integer(Scan* s, Bytes p, int64_t* value, const char* wrong) noexcept:
+    """A JSON integer of 1 to 18 digits."""
+    cdef Bytes first = p, last = min(s.end, p + INTEGER_DIGITS)
+    cdef int64_t read = 0
+    while p < last and is_digit(p[0]):
+        read = read * 10 + (p[0] - 48)
+        p += 1
+    value[0] = read
     if (
-        p == first or p - first > TIME_DIGITS or (first[0] == c'0' and p - first > 1)
-        or peek(s, p) == c'.' or (peek(s, p) | 0x20) == c'e'
+        p == first or (first[0] == c'0' and p - first > 1)
+        or (p < s.end and (is_digit(p[0]) or p[0] == c'.' or (p[0] | 0x20) == c'e'))
     ):
-        return refuse(s, first, b"the time is no integer of 1 to 18 digits")
-    s.ts_ms = <int64_t>value
+        return refuse(s, first, wrong)
+    return p
+
+
+cdef Bytes scan_version(Scan* s, Bytes p) noexcept:
+    """An integer, mostly in quotes."""
+    cdef bint quoted = peek(s, p) == c'"'
+    p = scan_integer(s, p + quoted, &s.version, b"the version is no integer of 1 to 18 digits")
+    if p != NULL and quoted:
+        if peek(s, p) != c'"':
+            return refuse(s, p, b"the version is no integer of 1 to 18 digits")
+        p += 1
     return p
 
 
 cdef Bytes scan_symbol(Scan* s, Bytes p, BookStore store) noexcept:
-    """The symbol; what follows it is scanned straight into its book, if the store holds that."""
+    """The symbol, from its quote; the store's book of that name is what the frame is for."""
     cdef Text text
-    cdef OrderBook book
     cdef Bytes after = NULL
     if peek(s, p) == c'"':
         after = scan_string(s, p, &text)
         if after == NULL:
             return NULL
-    if after == NULL or text.n == 0 or (text.escaped and not unescaped(&text)):
+    if after == NULL or not name_frame(s, &text, store):
         return refuse(s, p, b"the symbol must be a text")
-    s.symbol = text
-    if store is not None and not text.escaped:
-        s.book = PyDict_GetItem(store.books, symbol_text(s))
-        if s.book != NULL:
-            book = <OrderBook>s.book
-            s.into = &book.half[1 - book.live]
     return after
 
 
-cdef Bytes scan_data(Scan* s, Bytes p, BookStore store) noexcept:
-    """The object that holds symbol, time and both sides, each of them once, in any order."""
-    cdef Walk walk
-    cdef Bytes begin = begin_walk(&walk, p)
-    while True:
-        p = next_field(s, p, s.keys.data, 4, &walk)
-        if p == NULL:
-            return NULL
-        if walk.field < 0:
-            if walk.seen != 0b1111:
-                return refuse(s, begin, b"symbol, time or a side is missing")
-            return p
-        if walk.field == SYMBOL:
-            # Into a book only if no side has been scanned elsewhere.
-            p = scan_symbol(s, p, None if walk.seen & (1 << BIDS | 1 << ASKS) else store)
-        elif walk.field == TIME:
-            p = scan_time(s, p)
-        else:
-            p = scan_side(s, p, walk.field - BIDS)
-        if p == NULL:
-            return NULL
+cdef bint name_frame(Scan* s, Text* symbol, BookStore store) noexcept:
+    if symbol.n == 0 or (symbol.escaped and not unescaped(symbol)):
+        return False
+    s.symbol = symbol[0]
+    if store is not None and not symbol.escaped:
+        aim_scan(s, PyDict_GetItem(store.books, symbol_text(s)))
+    return True
 
 
-cdef Bytes scan_channel(Scan* s, Bytes p) noexcept:
-    """The channel code; any JSON value, of which only some integers mean an order book."""
-    cdef Bytes first = p
-    cdef int64_t code = 0
+cdef inline void aim_scan(Scan* s, PyObject* book) noexcept:
+    s.book = book
+    if book != NULL:
+        s.updates = (<OrderBook>book).update_count
+
+
+cdef Bytes behind(Text* text, Key* beginning) noexcept:
+    """What follows the beginning of a text, if it begins so; else NULL."""
+    cdef Bytes p = text.p, end = text.p + text.n
+    cdef unsigned char c
     cdef int i
-    p = skip_value(s, p, 0)
-    if p == NULL or p - first > TIME_DIGITS:
-        return p
-    while first < p and is_digit(first[0]):
-        code = code * 10 + (first[0] - 48)
-        first += 1
-    if first == p:
-        for i in range(s.keys.channels):
-            s.is_book = s.is_book or code == s.keys.channel_codes[i]
+    for i in range(beginning.n):
+        if p >= end:
+            return NULL
+        c = p[0]
+        p += 1
+        if c == c'\\' and p[0] == c'u' and p[1] == c'0' and p[2] == c'0':  # \u0061 and so on
+            c = (p[3] - 48) * 16 + (p[4] & 15) + 9 * (p[4] >> 6)
+            p += 5
+        if c != <unsigned char>beginning.text[i]:
+            return NULL
     return p
+
+
+cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) noexcept:
+    """What the frame is; any JSON value, of which only some mean an order book."""
+    cdef Text text
+    cdef Bytes first = p
+    cdef Bytes symbol
+    cdef int i
+    if not s.rules.topic:
+        p = skip_value(s, p, 0)
+        if p != NULL:
+            text.p, text.n, text.escaped = first, p - first, False
+            for i in range(s.rules.channels):
+                s.is_book |= is_text(&text, &s.rules.channel[i])
+        return p
+    if peek(s, p) != c'"':
+        return skip_value(s, p, 0)
+    p = scan_string(s, p, &text)
+    if p == NULL:
+        return NULL
+    for i in range(s.rules.channels):
+        symbol = behind(&text, &s.rules.channel[i])
+        if symbol != NULL:
+            s.is_book = True
+            seen[0] |= 1 << SYMBOL
+            text.n -= symbol - text.p
+            text.p = symbol
+            if not name_frame(s, &text, store):
+                return refuse(s, first, b"the symbol must be a text")
+            break
+    return p
+
+
+cdef Bytes scan_data(Scan* s, Bytes p, BookStore store) noexcept:
+    """The object that holds the levels, and most of what is said about them."""
+    cdef Walk walk
+    begin_walk(&walk)
+    while True:
+        p = next_field(s, p, &s.rules.data, &walk)
+        if p == NULL:
+            return NULL
+        if walk.role < 0:
+            s.seen |= walk.seen
+            return p
+        if walk.role == BIDS or walk.role == ASKS:
+            p = scan_side(s, p, walk.role - BIDS)
+        elif walk.role == SYMBOL:
+            p = scan_symbol(s, p, store)
+        elif walk.role == TIME:
+            p = scan_integer(s, p, &s.ts_ms, b"the time is no integer of 1 to 18 digits")
+        elif walk.role == VERSION:
+            p = scan_version(s, p)
+        elif walk.role == KIND:
+            p = scan_choice(s, p, s.rules.kind, &s.kind, b"neither a whole book nor a change")
+        elif walk.role == BOTH:
+            p = scan_rows(s, p, BOTH)
+        else:  # what is changed needs the rest of the frame, and its order
+            s.change[walk.role - DELETE] = p
+            p = skip_value(s, p, 0)
+        if p == NULL:
+            return NULL
+
+
+cdef Bytes scan_changes(Scan* s, Bytes data) noexcept:
+    """What a frame that may be a change lacked until now; `data` is where to complain."""
+    cdef unsigned int sides = 1 << BIDS | 1 << ASKS
+    cdef unsigned int changes = 1 << DELETE | 1 << UPDATE | 1 << INSERT
+    cdef bint whole = s.seen & sides == sides or s.seen & 1 << BOTH
+    cdef int i
+    if not s.seen & 1 << SYMBOL or not s.seen & 1 << TIME:
+        return refuse(s, data, b"symbol or time is missing")
+    if s.kind != DELTA:
+        if not whole or s.seen & changes:
+            return refuse(s, data, b"a side is missing")
+        return data
+    if s.seen & (sides | 1 << BOTH) or not s.seen & 1 << VERSION:
+        return refuse(s, data, b"a change with levels of a whole book, or without a version")
+    for i in range(2):
+        if s.book != NULL:
+            start_from_book(&s.draft[i], core(<OrderBook>s.book), i)
+        else:
+            start_ladder(&s.draft[i])
+        s.draft[i].skipped = True
+    for i in range(3):
+        if s.change[i] != NULL and scan_rows(s, s.change[i], DELETE + i) == NULL:
+            return NULL
+    return data
 
 
 cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
@@ -802,31 +935,44 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
     What is no order book is checked to be JSON and left alone.
     """
     cdef Walk walk
-    cdef Bytes data = NULL
+    cdef Bytes data = NULL, time = NULL
     cdef bint scanned = False
-    p = begin_walk(&walk, blanks(s, p))
+    begin_walk(&walk)
+    p = blanks(s, p)
     if peek(s, p) != c'{':
         p = skip_value(s, p, 0)
-        walk.field = -1
+        walk.role = -1
     else:
-        p = next_field(s, p, s.keys.frame, 2, &walk)
-    while p != NULL and walk.field >= 0:
-        if walk.field == CHANNEL:
-            p = scan_channel(s, p)
-        else:
+        p = next_field(s, p, &s.rules.frame, &walk)
+    while p != NULL and walk.role >= 0:
+        if walk.role == CHANNEL:
+            p = scan_channel(s, p, store, &walk.seen)
+        elif walk.role == DATA:
             data = p
             scanned = s.is_book  # what it is may come behind it
             p = scan_data(s, p, store) if scanned else skip_value(s, p, 0)
+        else:
+            time = p
+            p = skip_value(s, p, 0)
         if p != NULL:
-            p = next_field(s, p, s.keys.frame, 2, &walk)
+            p = next_field(s, p, &s.rules.frame, &walk)
     if p == NULL:
         return NULL
     p = blanks(s, p)
     if p != s.end:
         return refuse(s, p, b"something follows the frame")
-    if s.is_book and not scanned:
-        return refuse(s, p, b"no data") if data == NULL else scan_data(s, data, store)
-    return p
+    if not s.is_book:
+        return p
+    if data == NULL:
+        return refuse(s, p, b"no data")
+    s.seen |= walk.seen
+    if not scanned and scan_data(s, data, store) == NULL:
+        return NULL
+    if time != NULL and scan_integer(
+        s, time, &s.ts_ms, b"the time is no integer of 1 to 18 digits"
+    ) == NULL:
+        return NULL
+    return scan_changes(s, data)
 
 
 cdef str symbol_text(Scan* s):
@@ -845,7 +991,8 @@ cdef object start_scan(Scan* s, object frame, Layout layout):
     """Points a Scan at a frame of any type; what it returns keeps the bytes where they are."""
     cdef Py_ssize_t n
     cdef object held = frame
-    memset(s, 0, sizeof(Scan))
+    memset(s, 0, sizeof(Scan) - 2 * sizeof(Ladder))  # the draft comes last
+    s.version = s.kind = -1
     if isinstance(frame, bytes):
         s.start = <Bytes>PyBytes_AS_STRING(frame)
         n = PyBytes_GET_SIZE(frame)
@@ -865,36 +1012,47 @@ cdef object start_scan(Scan* s, object frame, Layout layout):
         raise TypeError(
             f"a frame is bytes, bytearray, memoryview or str, not {type(frame).__name__}")
     s.end = s.start + n
-    s.keys = &layout.keys
+    s.rules = &layout.rules
     s.reason = b"no order-book frame"
     s.at = s.start
     return held
 
 
-cdef int set_key(Key* key, str name) except -1:
-    cdef bytes text = name.encode()
-    if not 0 < len(text) <= KEY_BYTES:
-        raise UsageError(f"a key of a Wire has 1 to {KEY_BYTES} bytes: {name!r}")
-    memcpy(key.text, PyBytes_AS_STRING(text), len(text))
-    key.n = len(text)
+cdef bint is_plain(str text):
+    return json.dumps(text, ensure_ascii=False) == f'"{text}"'
+
+
+cdef bint set_token(Token* token, str text):
+    """Whether that could be done; what is too long for it is read the careful way."""
+    cdef bytes raw = text.encode()
+    if len(raw) > TOKEN:
+        return False
+    memset(token, 0, sizeof(Token))
+    memcpy(token.text, PyBytes_AS_STRING(raw), len(raw))
+    memset(token.mask, 0xFF, len(raw))
+    token.n = len(raw)
+    return True
+
+
+cdef int set_key(Key* key, str text, int role) except -1:
+    cdef bytes raw = text.encode()
+    if not 0 < len(raw) <= KEY_BYTES:
+        raise UsageError(f"a text of a Wire has 1 to {KEY_BYTES} bytes: {text!r}")
+    memcpy(key.text, PyBytes_AS_STRING(raw), len(raw))
+    key.n = len(raw)
+    key.role = role
+    if not is_plain(text) or not set_token(&key.token, f'"{text}":'):
+        key.token.text[0] = 1  # where its mask is 0: no bytes are like it
     return 0
 
 
-cdef bint is_plain(str key):
-    return json.dumps(key, ensure_ascii=False) == f'"{key}"'
-
-
-cdef int set_token(Token* token, str text, bint plain) except -1:
-    """A text that is too long, or whose key JSON has to escape, stands nowhere: no bytes have its
-    word where its mask is 0, and levels are read the careful way.
-    """
-    cdef bytes raw = text.encode()
-    token.n = len(raw)
-    if plain and token.n <= 16:
-        memcpy(token.word, PyBytes_AS_STRING(raw), token.n)
-        memset(token.mask, 0xFF, token.n)
-    else:
-        token.word[0] = 1
+cdef int set_keys(Keys* keys, object roles) except -1:
+    if len(roles) > MAX_KEYS:
+        raise UsageError(f"an object of a Wire has up to {MAX_KEYS} keys")
+    for name, role in roles.items():
+        set_key(&keys.key[keys.n], name, role)
+        keys.n += 1
+        keys.roles |= 1 << <int>role
     return 0
 
 
@@ -902,27 +1060,35 @@ cdef int set_token(Token* token, str text, bint plain) except -1:
 cdef class Layout:
     """A `Wire`, in the form that the scanner compares bytes with."""
     cdef object wire
-    cdef Keys keys
+    cdef Rules rules
 
     def __cinit__(self, wire):
-        cdef Keys* keys = &self.keys
-        cdef int i
+        cdef Rules* rules = &self.rules
+        cdef Spelling* spelling
         self.wire = wire
-        keys.sizes = len(wire.sizes)
-        keys.channels = len(wire.channels)
-        if not 0 < keys.sizes <= MAX_SIZES or not 0 < keys.channels <= MAX_CHANNELS:
-            raise UsageError(f"a Wire has up to {MAX_SIZES} sizes and {MAX_CHANNELS} channels")
-        for i, name in enumerate((wire.channel, wire.data)):
-            set_key(&keys.frame[i], name)
-        for i, name in enumerate((wire.symbol, wire.time, wire.bids, wire.asks)):
-            set_key(&keys.data[i], name)
-        for i, name in enumerate((wire.price, *wire.sizes)):
-            set_key(&keys.level[i], name)
-        for i, code in enumerate(wire.channels):
-            keys.channel_codes[i] = code
-        set_token(&keys.opening, '{"%s":"' % wire.price, is_plain(wire.price))
-        for i, name in enumerate(wire.sizes):
-            set_token(&keys.between[i], '","%s":' % name, is_plain(name))
+        set_keys(&rules.frame, wire.frame)
+        set_keys(&rules.data, wire.data)
+        set_keys(&rules.level, wire.level)
+        rules.channels = len(wire.channels)
+        if not 0 < rules.channels <= MAX_CHANNELS:
+            raise UsageError(f"a Wire has 1 to {MAX_CHANNELS} channels")
+        rules.topic = isinstance(wire.channels[0], str)
+        for i, channel in enumerate(wire.channels):
+            set_key(&rules.channel[i], str(channel), 0)
+        if rules.level.roles & 1 << SIDE:
+            for i in range(2):
+                set_key(&rules.side[i], wire.sides[i], 0)
+                set_key(&rules.kind[i], wire.kinds[i], 0)
+            return
+        price, = (name for name, role in wire.level.items() if role == PRICE)
+        for name, role in wire.level.items():
+            for quote in ('"', ''):
+                if role == SIZE and is_plain(price + name) and rules.spellings < MAX_SPELLINGS:
+                    spelling = &rules.spelling[rules.spellings]
+                    spelling.quoted = quote == '"'
+                    rules.spellings += (
+                        set_token(&spelling.opening, '{"%s":"' % price)
+                        and set_token(&spelling.between, '","%s":%s' % (name, quote)))
 
 
 cdef dict _layouts = {}
@@ -947,34 +1113,43 @@ cdef enum:  # the order of Stats
     REJECTED
     ABSENT
 
-cdef enum:  # the values of coincall_fast.change; a side's bit is the bids' shifted by the side
-    BID = 1
-    BID_AND_SIZE_SHIFT = 2
-    DEPTH_CHANGED = 16
-    ALL_CHANGED = 31
-
 if _change.BBO | _change.DEPTH != ALL_CHANGED or _change.DEPTH != DEPTH_CHANGED:
     raise ImportError("the change bits of the core and of coincall_fast.change differ")
 
 
-cdef int difference(Levels* old, Levels* new) noexcept nogil:
-    cdef int bits = 0, side, row, n
-    for side in range(2):
-        n = max(old.n[side], new.n[side])
-        for row in range(2 * side, 2 * side + 2):
-            if old.rows[row][0] != new.rows[row][0]:
-                bits |= BID << (side + BID_AND_SIZE_SHIFT * (row & 1))
-            if n > 1 and memcmp(&old.rows[row][1], &new.rows[row][1], (n - 1) * sizeof(int64_t)):
-                bits |= DEPTH_CHANGED
-    return bits
+cdef inline Book* core(OrderBook book) noexcept nogil:
+    return <Book*>book.levels
+
+
+cdef inline Half* now(OrderBook book) noexcept:
+    """What is published, for a reader that holds the GIL: nothing is written while it looks."""
+    return live_half(core(book))
+
+
+cdef int commit(
+    OrderBook book, Ladder* draft, int64_t ts_ms, int64_t recv_ns, bint whole
+) noexcept:
+    """Makes a draft the book. Everything about it has been checked."""
+    cdef int change = difference(core(book), draft)
+    if whole and not book.is_valid:
+        book.is_valid = True
+        change = ALL_CHANGED
+    pass_ages(core(book), draft, recv_ns)
+    publish(core(book), draft, book.update_count + 1)
+    book.held_version = -1
+    book.last_change = change
+    book.ts_ms = ts_ms
+    book.recv_ns = recv_ns
+    book.update_count += 1
+    book.counts[APPLIED] += 1
+    book.counts[UNCHANGED] += change == 0
+    book.counts[UNSORTED] += draft[0].unsorted or draft[1].unsorted
+    book.counts[TRUNCATED] += draft[0].truncated or draft[1].truncated
+    return change
 
 
 cdef inline double e8_float(int64_t e8) noexcept nogil:
     return <double>e8 / SCALE_F
-
-
-cdef inline double first_price(Levels* levels, int side) noexcept nogil:
-    return e8_float(levels.rows[2 * side][0]) if levels.n[side] else NAN
 
 
 cdef inline double total(int64_t* e8, int n) noexcept nogil:
@@ -998,8 +1173,8 @@ cdef inline double micro(
     return between((bid * ask_size + ask * bid_size) / (bid_size + ask_size), bid, ask)
 
 
-cdef object first_e8(Levels* levels, int side, int row):
-    return levels.rows[row][0] if levels.n[side] else None
+cdef inline double price_of(int64_t e8) noexcept nogil:
+    return e8_float(e8) if e8 else NAN
 
 
 cdef int asked_levels(object levels) except -1:
@@ -1020,7 +1195,17 @@ cdef int hit_side(object side) except -1:
     raise UsageError(f"a trade side is 'buy', 'sell' or a Side, not {side!r}")
 
 
-cdef int load_side(Ladder* ladder, object levels, str name, int* inexact) except -1:
+cdef int book_side(object side) except -1:
+    if side == "bid":
+        return 0
+    if side == "ask":
+        return 1
+    raise UsageError(f"a side of a book is 'bid' or 'ask', not {side!r}")
+
+
+cdef int load_side(
+    Ladder* ladder, int side, object levels, str name, int* inexact
+) except -1:
     """The pairs that a caller gives for one side."""
     cdef Number number
     cdef Fault fault
@@ -1040,7 +1225,7 @@ cdef int load_side(Ladder* ladder, object levels, str name, int* inexact) except
             inexact[0] += fault == LEGAL and number.inexact
         if fault != LEGAL:
             raise DecodeError(f"{name}[{i}]: {fault_text(fault).decode()}")
-        add_level(ladder, price, number.e8)
+        add_level(ladder, side, price, number.e8)
         i += 1
     return 0
 
@@ -1068,16 +1253,38 @@ cdef bint is_symbol_of(OrderBook book, Scan* s):
     )
 
 
-cdef int settle(OrderBook book, Scan* s, int64_t recv_ns) noexcept:
-    """A legal frame of this book's symbol: applied, unless it is older than the book."""
-    if book.is_valid and s.ts_ms < book.ts_ms:
+cdef object settle(OrderBook book, Scan* s, int64_t recv_ns):
+    """A legal frame of this book's symbol: applied, if it follows what the book holds."""
+    cdef int change
+    if s.kind == DELTA:
+        if not book.is_valid or book.held_version < 0 or s.version > book.held_version + 1:
+            book.counts[REJECTED] += 1
+            raise GapError(
+                f"version {s.version} of {book.symbol} does not follow {book.version}")
+        stale = s.version <= book.held_version
+    else:
+        stale = book.is_valid and s.ts_ms < book.ts_ms
+    if stale:
         book.counts[STALE] += 1
         book.last_change = 0
         return 0
-    book.counts[UNSORTED] += s.unsorted
-    book.counts[TRUNCATED] += s.truncated
+    if s.book != NULL and s.updates != book.update_count:
+        # A finalizer or signal handler, run by an allocation, has applied another frame meanwhile.
+        forget_runs(s.draft)
     book.counts[INEXACT] += s.inexact
-    return book.commit(s.into, s.ts_ms, recv_ns)
+    book.counts[ABSENT] += s.absent
+    change = commit(book, s.draft, s.ts_ms, recv_ns, s.kind != DELTA)
+    book.held_version = s.version
+    remember(core(book), s.draft, s.start, s.end - s.start)
+    return change
+
+
+cdef Age* level_of(OrderBook book, object side, object index) except NULL:
+    cdef int of = book_side(side)
+    i = operator.index(index)
+    if not 0 <= i < now(book).n[of]:
+        raise IndexError(f"the {side} side has {now(book).n[of]} levels, none at {i}")
+    return &core(book).ages[core(book).aged][of][<int>i]
 
 
 @cython.final
@@ -1104,8 +1311,15 @@ cdef class OrderBook:
 
     def __cinit__(self, symbol=None, *, wire=COINCALL):
         self.layout = layout_of(wire)
+        self.held_version = -1
+        self.levels = PyMem_Calloc(1, sizeof(Book))
+        if self.levels == NULL:
+            raise MemoryError
         if symbol is not None:
             bind(self, symbol)
+
+    def __dealloc__(self):
+        PyMem_Free(self.levels)
 
     # ------------------------------------------------------------------------------- writing
 
@@ -1124,7 +1338,7 @@ cdef class OrderBook:
         cdef Scan s
         try:
             _held = start_scan(&s, frame, self.layout)
-            s.into = &self.half[1 - self.live]  # not before: a memoryview may run Python code
+            aim_scan(&s, <PyObject*>self)  # not before: a memoryview may run Python code
             if scan_frame(&s, s.start, None) == NULL or not s.is_book:
                 raise decode_error(&s)
         except DecodeError:
@@ -1137,22 +1351,6 @@ cdef class OrderBook:
             raise SymbolMismatch(f"a frame of {symbol_text(&s)} for the book of {self.symbol}")
         return settle(self, &s, recv_ns)
 
-    cdef int commit(self, Levels* levels, int64_t ts_ms, int64_t recv_ns) noexcept:
-        """Makes these levels the book. Everything about them has been checked."""
-        cdef Levels* now = &self.half[self.live]
-        cdef Levels* spare = &self.half[1 - self.live]
-        if levels != spare:
-            memcpy(spare, levels, sizeof(Levels))
-        self.last_change = difference(now, spare) if self.is_valid else ALL_CHANGED
-        self.live = 1 - self.live
-        self.is_valid = True
-        self.ts_ms = ts_ms
-        self.recv_ns = recv_ns
-        self.update_count += 1
-        self.counts[APPLIED] += 1
-        self.counts[UNCHANGED] += self.last_change == 0
-        return self.last_change
-
     def load(self, bids, asks, int64_t ts_ms=0, int64_t recv_ns=0):
         """Replaces the book by pairs of price and size, such as a REST snapshot has.
 
@@ -1164,34 +1362,63 @@ cdef class OrderBook:
         Raises DecodeError for a number that does not fit or two levels at one price, TypeError
         for what is no number; the book is then as it was.
         """
-        cdef Levels levels
-        cdef Ladder ladder
+        cdef Ladder draft[2]
         cdef int inexact = 0, side
-        cdef bint unsorted = False, truncated = False
-        memset(&levels, 0, sizeof(Levels))
         for side, name, given in ((0, "bids", bids), (1, "asks", asks)):
-            start_ladder(&ladder, &levels, side)
+            start_ladder(&draft[side])
             try:
-                load_side(&ladder, given, name, &inexact)
-                if not finish_ladder(&ladder, &levels, side):
+                load_side(&draft[side], side, given, name, &inexact)
+                if not unambiguous(&draft[side]):
                     raise DecodeError(f"{name}: two levels at one price")
             except DecodeError:
                 self.counts[REJECTED] += 1
                 raise
-            unsorted |= ladder.unsorted
-            truncated |= ladder.truncated
-        self.counts[UNSORTED] += unsorted
-        self.counts[TRUNCATED] += truncated
         self.counts[INEXACT] += inexact
-        return self.commit(&levels, ts_ms or self.ts_ms, recv_ns)
+        return commit(self, draft, ts_ms or self.ts_ms, recv_ns, True)
+
+    def update(self, side, price, size, int64_t ts_ms=0, int64_t recv_ns=0):
+        """Gives one level of the "bid" or "ask" side its new size; 0 deletes it.
+
+        price, size: as in `load`; ts_ms: venue time, 0 leaves that of the book. Returns the change
+        bits. Never stale. Deleting a level that is not there changes nothing but ``stats.absent``.
+        At most 100 levels stay, the best. A book that is not valid does not become so: what else
+        should be in it, one level does not tell; see `load`.
+
+        Raises DecodeError for a number that does not fit, TypeError for what is no number,
+        UsageError for another side or a price of 0; the book is then as it was.
+        """
+        cdef Ladder draft[2]
+        cdef Number number
+        cdef int64_t price_e8
+        cdef int to = book_side(side), i
+        cdef Fault fault = caller_number(price, False, &number)
+        price_e8 = number.e8
+        if fault == LEGAL:
+            fault = caller_number(size, True, &number)
+        if fault != LEGAL:
+            self.counts[REJECTED] += 1
+            raise DecodeError(f"{size!r} @ {price!r}: {fault_text(fault).decode()}")
+        if price_e8 == 0:
+            raise UsageError("no level has a price of 0")
+        for i in range(2):
+            start_from_book(&draft[i], core(self), i)
+        if not put_level(&draft[to], to, price_e8, number.e8):
+            self.counts[ABSENT] += 1
+            self.last_change = 0
+            return 0
+        self.counts[INEXACT] += number.inexact
+        return commit(self, draft, ts_ms or self.ts_ms, recv_ns, False)
 
     def clear(self):
         """Empties the book and makes it invalid; symbol and counters stay.
 
         The next frame is accepted whatever its time, and reports all change bits.
         """
-        memset(&self.half[1 - self.live], 0, sizeof(Levels))
-        self.live = 1 - self.live
+        cdef Ladder draft[2]
+        start_ladder(&draft[0])
+        start_ladder(&draft[1])
+        publish(core(self), draft, self.update_count)
+        self.held_version = -1
         self.is_valid = False
         self.ts_ms = 0
         self.recv_ns = 0
@@ -1201,12 +1428,12 @@ cdef class OrderBook:
     @property
     def bid_count(self):
         """The number of bid levels kept, 0 to 100."""
-        return self.half[self.live].n[0]
+        return now(self).n[0]
 
     @property
     def ask_count(self):
         """The number of ask levels kept, 0 to 100."""
-        return self.half[self.live].n[1]
+        return now(self).n[1]
 
     @property
     def is_crossed(self):
@@ -1219,6 +1446,11 @@ cdef class OrderBook:
         return self.spread == 0
 
     @property
+    def version(self):
+        """The venue's number of the state that is held; None where there is none."""
+        return None if self.held_version < 0 else self.held_version
+
+    @property
     def stats(self):
         """What the book has been given so far, as a `Stats`."""
         return Stats(*[self.counts[i] for i in range(8)])
@@ -1226,6 +1458,25 @@ cdef class OrderBook:
     def age_ns(self, int64_t now_ns):
         """Nanoseconds since the last applied frame; 2**63-1 where its time was not given."""
         return now_ns - self.recv_ns if self.recv_ns > 0 else FOREVER_NS
+
+    def level_age_ns(self, side, index, int64_t now_ns):
+        """Nanoseconds since the price of a level appeared among the kept ones.
+
+        side: "bid" or "ask"; index: 0 is the best. By the ``recv_ns`` of what brought it; 2**63-1
+        where that was not given. A level keeps its age while it moves up and down the book; one
+        that had left, or comes after `clear`, is new. For the thread that writes. Raises UsageError
+        for another side, IndexError for an index of no level.
+        """
+        cdef int64_t since_ns = level_of(self, side, index).price_ns
+        return now_ns - since_ns if since_ns > 0 else FOREVER_NS
+
+    def changed_ns(self, side, index, int64_t now_ns):
+        """Nanoseconds since the size of a level last changed, or the level appeared.
+
+        Otherwise as `level_age_ns`.
+        """
+        cdef int64_t since_ns = level_of(self, side, index).size_ns
+        return now_ns - since_ns if since_ns > 0 else FOREVER_NS
 
     def check(self, int64_t max_age_ns, int64_t now_ns):
         """Raises StaleError if the book is not valid, or older than that by ``recv_ns``."""
@@ -1238,33 +1489,36 @@ cdef class OrderBook:
     # --------------------------------------------------------------------------- top of book
 
     cdef double c_best_bid(self) noexcept nogil:
-        return first_price(&self.half[self.live], 0)
+        return price_of(read_best(core(self), BID_PRICE))
 
     cdef double c_best_ask(self) noexcept nogil:
-        return first_price(&self.half[self.live], 1)
+        return price_of(read_best(core(self), ASK_PRICE))
 
     cdef double c_best_bid_size(self) noexcept nogil:
-        return e8_float(self.half[self.live].rows[BID_SIZE][0])
+        return e8_float(read_best(core(self), BID_SIZE))
 
     cdef double c_best_ask_size(self) noexcept nogil:
-        return e8_float(self.half[self.live].rows[ASK_SIZE][0])
+        return e8_float(read_best(core(self), ASK_SIZE))
+
+    cdef int64_t c_best_bid_e8(self) noexcept nogil:
+        return read_best(core(self), BID_PRICE) or NO_PRICE
+
+    cdef int64_t c_best_ask_e8(self) noexcept nogil:
+        return read_best(core(self), ASK_PRICE) or NO_PRICE
 
     cdef double c_microprice(self) noexcept nogil:
-        cdef Levels* now = &self.half[self.live]
-        if not (now.n[0] and now.n[1]):
+        cdef int64_t best[4]
+        read_top(core(self), best)
+        if not (best[BID_PRICE] and best[ASK_PRICE]):
             return NAN
         return micro(
-            <double>now.rows[BID_PRICE][0], <double>now.rows[BID_SIZE][0],
-            <double>now.rows[ASK_PRICE][0], <double>now.rows[ASK_SIZE][0],
+            <double>best[BID_PRICE], <double>best[BID_SIZE],
+            <double>best[ASK_PRICE], <double>best[ASK_SIZE],
         ) / SCALE_F
 
     cdef uint64_t c_levels(self, int64_t[4][LEVELS] out, int* bids, int* asks) noexcept nogil:
-        """Copies all levels (rows as in `snapshot`) and returns the update count."""
-        cdef Levels* now = &self.half[self.live]
-        memcpy(out, now.rows, sizeof(now.rows))
-        bids[0] = now.n[0]
-        asks[0] = now.n[1]
-        return self.update_count
+        """Copies all levels (rows as in `snapshot`) and returns the update count of that moment."""
+        return <uint64_t>read_levels(core(self), out, bids, asks)
 
     @property
     def best_bid(self):
@@ -1289,39 +1543,40 @@ cdef class OrderBook:
     @property
     def best_bid_e8(self):
         """The highest bid price in units of 1e-8; None when there is no bid."""
-        return first_e8(&self.half[self.live], 0, BID_PRICE)
+        return read_best(core(self), BID_PRICE) or None
 
     @property
     def best_ask_e8(self):
         """The lowest ask price in units of 1e-8; None when there is no ask."""
-        return first_e8(&self.half[self.live], 1, ASK_PRICE)
+        return read_best(core(self), ASK_PRICE) or None
 
     @property
     def best_bid_size_e8(self):
         """The size at the best bid in units of 1e-8; None when there is none."""
-        return first_e8(&self.half[self.live], 0, BID_SIZE)
+        return read_best(core(self), BID_SIZE) or None
 
     @property
     def best_ask_size_e8(self):
         """The size at the best ask in units of 1e-8; None when there is none."""
-        return first_e8(&self.half[self.live], 1, ASK_SIZE)
+        return read_best(core(self), ASK_SIZE) or None
 
     @property
     def mid(self):
         """The middle of best bid and best ask; nan when a side is empty."""
-        cdef Levels* now = &self.half[self.live]
-        if not (now.n[0] and now.n[1]):
+        cdef int64_t best[4]
+        read_top(core(self), best)
+        if not (best[BID_PRICE] and best[ASK_PRICE]):
             return NAN
-        return <double>(<uint64_t>now.rows[BID_PRICE][0] + <uint64_t>now.rows[ASK_PRICE][0]) / (
-            2 * SCALE_F)
+        return <double>(<uint64_t>best[BID_PRICE] + <uint64_t>best[ASK_PRICE]) / (2 * SCALE_F)
 
     @property
     def spread(self):
         """Best ask minus best bid, negative in a crossed book; nan when a side is empty."""
-        cdef Levels* now = &self.half[self.live]
-        if not (now.n[0] and now.n[1]):
+        cdef int64_t best[4]
+        read_top(core(self), best)
+        if not (best[BID_PRICE] and best[ASK_PRICE]):
             return NAN
-        return e8_float(now.rows[ASK_PRICE][0] - now.rows[BID_PRICE][0])
+        return e8_float(best[ASK_PRICE] - best[BID_PRICE])
 
     @property
     def microprice(self):
@@ -1331,8 +1586,11 @@ cdef class OrderBook:
     @property
     def bbo(self):
         """(bid, bid_size, ask, ask_size), all of one moment."""
+        cdef int64_t best[4]
+        read_top(core(self), best)
         return (
-            self.c_best_bid(), self.c_best_bid_size(), self.c_best_ask(), self.c_best_ask_size()
+            price_of(best[BID_PRICE]), e8_float(best[BID_SIZE]),
+            price_of(best[ASK_PRICE]), e8_float(best[ASK_SIZE]),
         )
 
     # --------------------------------------------------------------------------------- depth
@@ -1343,9 +1601,9 @@ cdef class OrderBook:
         Positive is bid-heavy, 1.0 and -1.0 mean that the other side is empty, nan that both are.
         """
         cdef int n = asked_levels(levels)
-        cdef Levels* now = &self.half[self.live]
-        cdef double bid_size = total(now.rows[BID_SIZE], min(n, now.n[0]))
-        cdef double ask_size = total(now.rows[ASK_SIZE], min(n, now.n[1]))
+        cdef Half* book = now(self)
+        cdef double bid_size = total(book.rows[BID_SIZE], min(n, <int>book.n[0]))
+        cdef double ask_size = total(book.rows[ASK_SIZE], min(n, <int>book.n[1]))
         if bid_size + ask_size == 0:
             return NAN
         return (bid_size - ask_size) / (bid_size + ask_size)
@@ -1353,18 +1611,19 @@ cdef class OrderBook:
     def weighted_mid(self, levels):
         """The microprice of the best `levels` together: sizes summed, prices weighted by size."""
         cdef int n = asked_levels(levels)
-        cdef Levels* now = &self.half[self.live]
+        cdef Half* book = now(self)
         cdef double size[2]
         cdef double value[2]
         cdef int side, i
-        if not (now.n[0] and now.n[1]):
+        if not (book.n[0] and book.n[1]):
             return NAN
         for side in range(2):
-            size[side] = total(now.rows[2 * side + 1], min(n, now.n[side]))
+            size[side] = total(book.rows[2 * side + 1], min(n, <int>book.n[side]))
             value[side] = 0
-            for i in range(min(n, now.n[side])):
+            for i in range(min(n, <int>book.n[side])):
                 value[side] += (
-                    <double>now.rows[2 * side][i] * (<double>now.rows[2 * side + 1][i] / size[side])
+                    <double>book.rows[2 * side][i]
+                    * (<double>book.rows[2 * side + 1][i] / size[side])
                 )
         return micro(value[0], size[0], value[1], size[1]) / SCALE_F
 
@@ -1372,10 +1631,11 @@ cdef class OrderBook:
         """The best levels as a `Depth`: float64 arrays (n, 2) of price and size, the caller's own.
         """
         cdef int n = asked_levels(levels)
-        cdef Levels now = self.half[self.live]  # a copy: what numpy allocates may run Python code
+        cdef Half book = now(self)[0]  # a copy: what numpy allocates may run Python code
         ts_ms, update_count = self.ts_ms, self.update_count
         return Depth(
-            floats_of(&now, 0, min(n, now.n[0])), floats_of(&now, 1, min(n, now.n[1])),
+            floats_of(&book, 0, min(n, <int>book.n[0])),
+            floats_of(&book, 1, min(n, <int>book.n[1])),
             ts_ms, update_count,
         )
 
@@ -1400,7 +1660,7 @@ cdef class OrderBook:
                 and view.format[0] in b"lq" and view.format[1] == 0
             ):
                 raise UsageError("snapshot() fills an int64 array of shape (4, 100)")
-            memcpy(view.buf, self.half[self.live].rows, sizeof(self.half[0].rows))
+            memcpy(view.buf, now(self).rows, 4 * LEVELS * sizeof(int64_t))
         finally:
             PyBuffer_Release(&view)
         return out
@@ -1413,21 +1673,21 @@ cdef class OrderBook:
         cdef int hit = hit_side(side), i = 0
         cdef Number wanted
         cdef Fault fault = caller_number(size, True, &wanted)
-        cdef Levels* now = &self.half[self.live]
+        cdef Half* book = now(self)
         cdef int64_t left, take
         cdef double cost = 0
         if fault != LEGAL:
             raise UsageError(f"a size of {size!r}: {fault_text(fault).decode()}")
         left = wanted.e8
-        while left and i < now.n[hit]:
-            take = min(left, now.rows[2 * hit + 1][i])
-            cost += <double>now.rows[2 * hit][i] * <double>take
+        while left and i < book.n[hit]:
+            take = min(left, book.rows[2 * hit + 1][i])
+            cost += <double>book.rows[2 * hit][i] * <double>take
             left -= take
             i += 1
         if i == 0:
             return Sweep(NAN, NAN, 0.0, 0, left > 0)
-        worst = <double>now.rows[2 * hit][i - 1]
-        price = between(cost / <double>(wanted.e8 - left), <double>now.rows[2 * hit][0], worst)
+        worst = <double>book.rows[2 * hit][i - 1]
+        price = between(cost / <double>(wanted.e8 - left), <double>book.rows[2 * hit][0], worst)
         return Sweep(price / SCALE_F, worst / SCALE_F, e8_float(wanted.e8 - left), i, left > 0)
 
     def size_to(self, side, price):
@@ -1436,14 +1696,14 @@ cdef class OrderBook:
         cdef int64_t sign = 1 if hit else -1
         cdef Number limit
         cdef Fault fault = caller_number(price, False, &limit)
-        cdef Levels* now = &self.half[self.live]
+        cdef Half* book = now(self)
         if fault != LEGAL or limit.e8 == 0:
             raise UsageError(
                 f"a price of {price!r}: {fault_text(fault).decode() if fault else 'zero'}"
             )
-        while i < now.n[hit] and sign * now.rows[2 * hit][i] <= sign * limit.e8:
+        while i < book.n[hit] and sign * book.rows[2 * hit][i] <= sign * limit.e8:
             i += 1
-        return total(now.rows[2 * hit + 1], i) / SCALE_F
+        return total(book.rows[2 * hit + 1], i) / SCALE_F
 
     def __repr__(self):
         if not self.is_valid:
@@ -1458,7 +1718,7 @@ cdef class OrderBook:
         raise TypeError("an OrderBook is live and cannot be pickled or copied; see snapshot()")
 
 
-cdef object floats_of(Levels* levels, int side, int n):
+cdef object floats_of(Half* book, int side, int n):
     """Price and size of the best n levels of a side, as a new float64 array (n, 2)."""
     cdef Py_buffer view
     cdef double* out
@@ -1467,40 +1727,13 @@ cdef object floats_of(Levels* levels, int side, int n):
     PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
     out = <double*>view.buf
     for i in range(n):
-        out[2 * i] = e8_float(levels.rows[2 * side][i])
-        out[2 * i + 1] = e8_float(levels.rows[2 * side + 1][i])
+        out[2 * i] = e8_float(book.rows[2 * side][i])
+        out[2 * i + 1] = e8_float(book.rows[2 * side + 1][i])
     PyBuffer_Release(&view)
     return array
 
 
-# ========================================================================================= store
-
-cdef object message_of(object frame):
-    """A frame that is no order book; that it is JSON has been checked (contract, section 3)."""
-    try:
-        body = json.loads(bytes(frame) if isinstance(frame, memoryview) else frame)
-    except ValueError as error:  # an integer of more digits than CPython converts
-        raise DecodeError(f"a message that Python cannot hold: {error}") from None
-    if not isinstance(body, dict):
-        return UnknownMessage(None, body)
-    dt = body.get("dt")
-    if dt is not None:
-        return UnknownMessage(dt if type(dt) is int else None, body)
-    c, rc = (
-        int(code) if isinstance(code, str) and code.strip().isdecimal() else code
-        for code in (body.get("c"), body.get("rc"))
-    )
-    if c == 11:
-        return Heartbeat(rc)
-    if "result" in body or "msg" in body or rc not in (None, 1):
-        action = body.get("action")
-        return Ack(
-            action.lower() if isinstance(action, str) else None,
-            str(body.get("result")).lower() in ("success", "true") and rc in (None, 1),
-            body,
-        )
-    return UnknownMessage(None, body)
-
+# ======================================================================================= decoder
 
 @cython.final
 cdef class BookStore:
@@ -1526,9 +1759,7 @@ cdef class BookStore:
         """
         cdef Scan s
         cdef OrderBook book
-        cdef Levels levels
         _held = start_scan(&s, frame, self.layout)
-        s.into = &self.scratch
         if scan_frame(&s, s.start, self) == NULL:
             error = decode_error(&s)
             if error.symbol in self.books:
@@ -1543,12 +1774,9 @@ cdef class BookStore:
             symbol = symbol_text(&s)
             book = self.books.get(symbol)
             if book is None:
-                levels = self.scratch  # which a finalizer may feed, when Python allocates
-                s.into = &levels
                 book = OrderBook(symbol, wire=(<Layout>self.layout).wire)
-                book = self.books.setdefault(symbol, book)
         settle(book, &s, recv_ns)
-        return book
+        return book if s.book != NULL else self.books.setdefault(book.symbol, book)
 
     def get(self, symbol, default=None):
         """The book of a symbol, or `default`."""

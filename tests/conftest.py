@@ -1,5 +1,13 @@
 """Fixtures that more than one module wants."""
 
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 
 
@@ -18,3 +26,25 @@ def exchange():
 
     with Exchange(seed=11) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """Somebody else's package that cimports the installed one: built here, and imported."""
+    built = tmp_path_factory.mktemp("cimport_reader")
+    shutil.copytree(Path(__file__).parent / "cimport_reader", built, dirs_exist_ok=True)
+    # With -E and away from the checkout, what Cython finds is what is installed. A sanitizer that
+    # is loaded into this process (.ci/run) is no business of the compiler's.
+    environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    build = [sys.executable, "-E", "setup.py", "build_ext", "--build-lib", "lib"]
+    done = subprocess.run(
+        build, check=False, cwd=built, env=environ, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (compiled,) = (built / "lib").iterdir()
+    spec = importlib.util.spec_from_file_location("cimport_reader", compiled)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

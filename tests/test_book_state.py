@@ -1,6 +1,7 @@
 """What changes a book, and what it says of it: age, `load`, `clear`, change bits, counters."""
 
 import array
+import dataclasses
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from math import inf, nan
@@ -12,7 +13,7 @@ import pytest
 from coincall_fast import OrderBook, change
 from coincall_fast.errors import CoincallFastError, DecodeError, StaleError
 from coincall_fast.model import Stats
-from coincall_fast.wire import COINCALL, Wire
+from coincall_fast.wire import COINCALL, Role, Wire
 from model_book import ALL, ASK, ASK_SIZE, BID, BID_SIZE, DEPTH, LIMIT, observe
 from small_book import ASKS, BIDS, E8, NO_AGE, cleared, loaded
 from strategies import SYMBOL, TIME, book_frame, levels
@@ -476,15 +477,15 @@ def test_each_counter() -> None:
 
 def test_the_layout_is_data() -> None:
     wire = Wire(
-        channel="kind",
         channels=(7,),
-        data="body",
-        symbol="instrument",
-        time="at",
-        bids="buys",
-        asks="sells",
-        price="rate",
-        sizes=("amount",),
+        frame={"kind": Role.CHANNEL, "body": Role.DATA},
+        data={
+            "instrument": Role.SYMBOL,
+            "at": Role.TIME,
+            "buys": Role.BIDS,
+            "sells": Role.ASKS,
+        },
+        level={"rate": Role.PRICE, "amount": Role.SIZE},
     )
     frame = (
         b'{"body":{"sells":[{"amount":"1","rate":"3"}],"buys":[{"rate":"2","amount":4,"pr":"x"}],'
@@ -530,7 +531,9 @@ def test_a_text_is_no_pair(book: OrderBook, pair: Any) -> None:
 
 def test_keys_that_the_short_way_cannot_compare() -> None:
     """A NUL in a frame is no price key, however long the key that a venue would have."""
-    wire = COINCALL._replace(price="price_of_a_level")
+    wire = dataclasses.replace(
+        COINCALL, level={"price_of_a_level": Role.PRICE, "sz": Role.SIZE, "v": Role.SIZE}
+    )
     book = OrderBook(wire=wire)
     with pytest.raises(DecodeError):
         book.apply(book_frame('[\0001","sz":"1"},{"pr":"1","sz":"1"}]' + " " * 200, "[]"))

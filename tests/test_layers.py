@@ -22,6 +22,7 @@ LAYERS = """
     stream
     session  connection
     _book
+    message
     wire  model  signing  latency
     errors  change
 """

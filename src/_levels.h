@@ -1,0 +1,420 @@
+/* The levels of a book: published, drafted, remembered.
+ *
+ * One thread writes, with whatever lock it likes; the functions that begin with read_ may be called
+ * by any number of others at the same time. Side 0 is the bids, side 1 the asks; levels go from best
+ * to worst; prices and sizes are in units of 1e-8.
+ */
+#ifndef COINCALL_FAST_LEVELS_H
+#define COINCALL_FAST_LEVELS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "_plain.h"
+#include "_words.h"
+
+enum {
+    LEVELS = 100,       /* that are kept a side */
+    ROOMY = 2 * LEVELS, /* ... and as many that are not placed yet */
+    TEXT = 12288,       /* bytes of a frame that are remembered; a longer one is not */
+};
+
+enum { /* coincall_fast.change; an ask's bit is the bid's shifted by one, a size's by two */
+    BID_CHANGED = 1,
+    DEPTH_CHANGED = 16,
+    ALL_CHANGED = 31,
+};
+
+/* A published book. */
+typedef struct {
+    int64_t update_count;
+    int64_t n[2];
+    int64_t rows[4][LEVELS]; /* bid price, bid size, ask price, ask size; 0 past the counts */
+} Half;
+
+/* Since when a level has had its price, and its size; 0 where nobody said. */
+typedef struct {
+    int64_t price_ns, size_ns;
+} Age;
+
+typedef struct {
+    int64_t published; /* how often; its lowest bit says which half is live */
+    Half half[2];      /* ... while the next book is written into the other */
+    Age ages[2][2][LEVELS]; /* of the live levels, and room for the next ones */
+    int aged;
+    int recalled; /* levels that the last draft took over */
+    int standing[2]; /* levels that the last frame has, one by one; 0 where it does not tell */
+    uint16_t where[2][LEVELS + 1]; /* in its text: where each begins, and the last one ends */
+    unsigned char text[TEXT];
+} Book;
+
+/* Levels of the live book that a draft has taken over, from one index to another. */
+typedef struct {
+    int from, to, n;
+} Run;
+
+/* A side of the next book, while levels are added to it. */
+typedef struct {
+    int n;
+    int runs, recalled;
+    int unsorted, truncated;
+    int skipped, suspect; /* some level is not there; two may be at one price */
+    int64_t previous;     /* the price of the level before, kept or not; 0 before the first */
+    int64_t price[ROOMY], size[ROOMY];
+    uint16_t where[ROOMY + 1]; /* each begins in the frame */
+    Run run[LEVELS];
+} Ladder;
+
+static inline Half *live_half(Book *book) { return &book->half[book->published & 1]; }
+
+static inline int better(int side, int64_t one, int64_t other) {
+    return side ? (uint64_t)one < (uint64_t)other : (uint64_t)other < (uint64_t)one;
+}
+
+/* ---------------------------------------------------------------------------------- drafting */
+
+static void start_ladder(Ladder *ladder) {
+    ladder->n = ladder->runs = ladder->recalled = 0;
+    ladder->unsorted = ladder->truncated = ladder->skipped = ladder->suspect = 0;
+    ladder->previous = 0;
+}
+
+static void move_levels(Ladder *ladder, int from, int to, int n) {
+    memmove(&ladder->price[to], &ladder->price[from], (size_t)n * sizeof(int64_t));
+    memmove(&ladder->size[to], &ladder->size[from], (size_t)n * sizeof(int64_t));
+}
+
+/* A level that comes out of order: to its place, behind its equals. */
+static void insert_level(Ladder *ladder, int side, int64_t price, int64_t size) {
+    int i = ladder->n;
+    ladder->suspect = 1;
+    while (i && better(side, price, ladder->price[i - 1])) i--;
+    if (ladder->n == LEVELS) {
+        ladder->truncated = 1;
+        if (i == LEVELS) return;
+        ladder->n--;
+    }
+    move_levels(ladder, i, i + 1, ladder->n - i);
+    ladder->price[i] = price;
+    ladder->size[i] = size;
+    ladder->n++;
+}
+
+static void add_level(Ladder *ladder, int side, int64_t price, int64_t size) {
+    if (price == 0 || size == 0) { /* no quote: protocol page, section 5, row 10 */
+        ladder->skipped = 1;
+        return;
+    }
+    ladder->unsorted |= ladder->previous && better(side, price, ladder->previous);
+    ladder->previous = price;
+    if (ladder->n && !better(side, ladder->price[ladder->n - 1], price)) {
+        insert_level(ladder, side, price, size);
+    } else if (ladder->n < LEVELS) {
+        ladder->price[ladder->n] = price;
+        ladder->size[ladder->n++] = size;
+    } else {
+        ladder->truncated = 1;
+    }
+}
+
+/* Whether the n levels past the count may simply be counted. */
+static inline int in_place(const Ladder *ladder, const int side, int n) {
+    const int64_t *price = &ladder->price[ladder->n], *size = &ladder->size[ladder->n];
+    int64_t wrong = (price[0] - 1) | (price[n - 1] - 1) | (size[0] - 1); /* < 0 where one is 0 */
+    int i;
+    if (ladder->n + n > LEVELS || (ladder->n && !better(side, price[-1], price[0]))) return 0;
+    for (i = 1; i < n; i++) {
+        wrong |= (side ? price[i] - price[i - 1] : price[i - 1] - price[i]) - 1;
+        wrong |= size[i] - 1;
+    }
+    return wrong >= 0;
+}
+
+/* The n levels in the slots past the count: at one go, if they are where they belong. */
+static void add_levels(Ladder *ladder, int side, int n) {
+    int64_t price[LEVELS], size[LEVELS];
+    int i;
+    if (side ? in_place(ladder, 1, n) : in_place(ladder, 0, n)) {
+        ladder->n += n;
+        ladder->previous = ladder->price[ladder->n - 1];
+        return;
+    }
+    memcpy(price, &ladder->price[ladder->n], (size_t)n * sizeof(int64_t));
+    memcpy(size, &ladder->size[ladder->n], (size_t)n * sizeof(int64_t));
+    for (i = 0; i < n; i++) add_level(ladder, side, price[i], size[i]);
+}
+
+/* Whether no two of the levels are at one price. */
+static int unambiguous(const Ladder *ladder) {
+    int i;
+    for (i = 1; ladder->suspect && i < ladder->n; i++) {
+        if (ladder->price[i] == ladder->price[i - 1]) return 0;
+    }
+    return 1;
+}
+
+/* Levels that stand at `at` byte for byte as in the last frame, from its level `old` on, as mostly
+ * they do: they are taken over unread. What is equal from where one level begins to where another
+ * does has to mean the same. Returns how many there are; `at` is then behind the last one, and its
+ * comma if another one followed it in the last frame.
+ */
+static int recall_levels(
+    Book *book, Ladder *ladder, int side, int *old, const unsigned char *start,
+    const unsigned char **at, const unsigned char *end
+) {
+    const uint16_t *where = &book->where[side][*old];
+    const int64_t *price = &live_half(book)->rows[2 * side][*old];
+    const int64_t *size = &live_half(book)->rows[2 * side + 1][*old];
+    const int left = book->standing[side] - *old;
+    const int64_t most = where[left] - where[0];
+    const int64_t equal = where[0] + equal_bytes(
+        &book->text[where[0]], *at, most < end - *at ? most : end - *at);
+    const int shift = (int)(*at - start) - where[0];
+    uint16_t *to = &ladder->where[ladder->n];
+    Run *run = &ladder->run[ladder->runs];
+    int n = 0;
+    if (where[1] > equal) return 0;
+    for (; n < left && where[n + 1] <= equal; n++) to[n] = (uint16_t)(where[n] + shift);
+    if (ladder->n + n > LEVELS ||
+        (ladder->n && !better(side, ladder->price[ladder->n - 1], price[0]))) return 0;
+    memcpy(&ladder->price[ladder->n], price, (size_t)n * sizeof(int64_t));
+    memcpy(&ladder->size[ladder->n], size, (size_t)n * sizeof(int64_t));
+    run->from = *old;
+    run->to = ladder->n;
+    run->n = n;
+    ladder->runs++;
+    ladder->recalled += n;
+    ladder->n += n;
+    ladder->previous = price[n - 1];
+    *old += n;
+    *at += where[n] - where[0];
+    return n;
+}
+
+/* For a draft whose book was written meanwhile. */
+static void forget_runs(Ladder *draft) {
+    draft[0].runs = draft[0].recalled = draft[1].runs = draft[1].recalled = 0;
+}
+
+/* The levels of the book, to be changed one by one. */
+static void start_from_book(Ladder *ladder, Book *book, int side) {
+    const Half *half = live_half(book);
+    start_ladder(ladder);
+    ladder->n = (int)half->n[side];
+    memcpy(ladder->price, half->rows[2 * side], sizeof half->rows[0]);
+    memcpy(ladder->size, half->rows[2 * side + 1], sizeof half->rows[0]);
+}
+
+/* The index of the first level that is not better than a price. */
+static int find_level(const Ladder *ladder, int side, int64_t price) {
+    int low = 0, high = ladder->n;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (better(side, ladder->price[middle], price)) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* Gives the level at a price its new size; 0 deletes it. The best 100 stay. Returns 0 for the
+ * deletion of a level that is not there. */
+static int put_level(Ladder *ladder, int side, int64_t price, int64_t size) {
+    const int i = find_level(ladder, side, price);
+    const int found = i < ladder->n && ladder->price[i] == price;
+    if (size == 0) {
+        if (!found) return 0;
+        move_levels(ladder, i + 1, i, --ladder->n - i);
+        return 1;
+    }
+    if (!found) {
+        move_levels(ladder, i, i + 1, ladder->n - i);
+        if (ladder->n == LEVELS) ladder->truncated = 1;
+        else ladder->n++;
+        ladder->price[i] = price;
+    }
+    ladder->size[i] = size;
+    return 1;
+}
+
+/* -------------------------------------------------------------------------------- publishing */
+
+/* The change bits that a draft would bring. */
+static int difference(Book *book, const Ladder *draft) {
+    const Half *half = live_half(book);
+    int side, bits = 0;
+    for (side = 0; side < 2; side++) {
+        const Ladder *ladder = &draft[side];
+        const int64_t *price = half->rows[2 * side], *size = half->rows[2 * side + 1];
+        const int n = ladder->n, more = n > 1 ? n - 1 : 0;
+        if (price[0] != (n ? ladder->price[0] : 0)) bits |= BID_CHANGED << side;
+        if (size[0] != (n ? ladder->size[0] : 0)) bits |= BID_CHANGED << (side + 2);
+        if ((half->n[side] > 1 ? half->n[side] - 1 : 0) != more ||
+            memcmp(price + 1, ladder->price + 1, (size_t)more * sizeof(int64_t)) ||
+            memcmp(size + 1, ladder->size + 1, (size_t)more * sizeof(int64_t))) bits |= DEPTH_CHANGED;
+    }
+    return bits;
+}
+
+/* Finds prices among those of a side: where few have to be found by walking along, where many by a
+ * table, since a walk from price to price waits for each step or guesses it wrong. */
+enum { FEW = 16, SLOTS = 1024, SEVERAL = 255 };
+
+static inline unsigned slot_of(int64_t price) {
+    return (unsigned)((uint64_t)price * 0x9E3779B97F4A7C15u >> 54);
+}
+
+static void fill_slots(unsigned char *slots, const int64_t *price, int n) {
+    int i;
+    memset(slots, 0, SLOTS);
+    for (i = 0; i < n; i++) {
+        unsigned char *slot = &slots[slot_of(price[i])];
+        *slot = *slot ? SEVERAL : (unsigned char)(i + 1);
+    }
+}
+
+static inline void pass_ages_of(
+    Book *book, const Ladder *ladder, const int side, int64_t recv_ns
+) {
+    const Half *half = live_half(book);
+    const int64_t *price = half->rows[2 * side], *size = half->rows[2 * side + 1];
+    const Age *old = book->ages[book->aged][side];
+    Age *new = book->ages[1 - book->aged][side];
+    const int olds = (int)half->n[side], many = ladder->n - ladder->recalled > FEW;
+    unsigned char slots[SLOTS];
+    int i = 0, j = 0, k;
+    if (many) fill_slots(slots, price, olds);
+    for (k = 0; k <= ladder->runs; k++) {
+        const Run *run = &ladder->run[k];
+        const int stop = k < ladder->runs ? run->to : ladder->n;
+        for (; i < stop; i++) {
+            const int64_t wanted = ladder->price[i];
+            const int slot = many ? slots[slot_of(wanted)] : SEVERAL;
+            new[i].price_ns = new[i].size_ns = recv_ns;
+            if (slot == 0) continue;
+            if (slot != SEVERAL) j = slot - 1;
+            else if (many) for (j = 0; j < olds && better(side, price[j], wanted);) j++;
+            else while (j < olds && better(side, price[j], wanted)) j++;
+            if (j < olds && price[j] == wanted) {
+                new[i].price_ns = old[j].price_ns;
+                if (size[j] == ladder->size[i]) new[i].size_ns = old[j].size_ns;
+            }
+        }
+        if (k < ladder->runs) {
+            memcpy(&new[i], &old[run->from], (size_t)run->n * sizeof(Age));
+            i += run->n;
+            j = run->from + run->n;
+        }
+    }
+}
+
+/* A level is as old as the level of the book at its price; without one, it is new. */
+static void pass_ages(Book *book, const Ladder *draft, int64_t recv_ns) {
+    pass_ages_of(book, &draft[0], 0, recv_ns);
+    pass_ages_of(book, &draft[1], 1, recv_ns);
+    book->aged = 1 - book->aged;
+    book->recalled = draft[0].recalled + draft[1].recalled;
+}
+
+static void put_words(int64_t *to, const int64_t *from, int n) {
+    int i = 0;
+    for (; n - i >= 4; i += 4) {
+        put(to + i, from[i]);
+        put(to + i + 1, from[i + 1]);
+        put(to + i + 2, from[i + 2]);
+        put(to + i + 3, from[i + 3]);
+    }
+    for (; i < n; i++) put(to + i, from[i]);
+}
+
+/* Makes the draft what readers see: the half that they do not look at is written, then they look at
+ * it. One that is slow, and still in the other, sees by the number that it has been published. */
+static void publish(Book *book, const Ladder *draft, int64_t update_count) {
+    static const int64_t none[LEVELS];
+    Half *spare = &book->half[~book->published & 1];
+    int side;
+    writes_before_this();
+    put(&spare->update_count, update_count);
+    for (side = 0; side < 2; side++) {
+        int64_t *price = spare->rows[2 * side], *size = spare->rows[2 * side + 1];
+        const int n = draft[side].n, unused = (int)spare->n[side] - n;
+        put_words(price, draft[side].price, n);
+        put_words(size, draft[side].size, n);
+        put_words(price + n, none, unused);
+        put_words(size + n, none, unused);
+        put(&spare->n[side], n);
+    }
+    writes_before_this();
+    put(&book->published, book->published + 1);
+    book->standing[0] = book->standing[1] = 0;
+}
+
+/* Keeps the text of the frame that the book now is, for the next one to be compared with. */
+static void remember(Book *book, const Ladder *draft, const unsigned char *text, int64_t n) {
+    int side;
+    if (n > TEXT) return;
+    memcpy(book->text, text, (size_t)n);
+    for (side = 0; side < 2; side++) {
+        const Ladder *ladder = &draft[side];
+        if (ladder->suspect || ladder->skipped || ladder->truncated) continue;
+        book->standing[side] = ladder->n;
+        memcpy(book->where[side], ladder->where, (size_t)(ladder->n + 1) * sizeof(uint16_t));
+    }
+}
+
+/* ----------------------------------------------------------------------------------- reading */
+
+/* The half to read, and when it was published. What has been read is of one moment, and no older than
+ * what was read before, if nothing has been published since: whoever finds otherwise reads again. */
+static inline const Half *read_half(const Book *book, int64_t *published) {
+    *published = get(&book->published);
+    reads_before_this();
+    return &book->half[*published & 1];
+}
+
+static inline int is_live(const Book *book, int64_t published) {
+    reads_before_this();
+    return get(&book->published) == published;
+}
+
+/* The best level's price or size; 0 when there is none. */
+static inline int64_t read_best(const Book *book, int row) {
+    const Half *half;
+    int64_t published, value;
+    do {
+        half = read_half(book, &published);
+        value = get(&half->rows[row][0]);
+    } while (!is_live(book, published));
+    return value;
+}
+
+/* The best levels of both sides, in the order of the rows. */
+static inline void read_top(const Book *book, int64_t *best) {
+    const Half *half;
+    int64_t published;
+    do {
+        half = read_half(book, &published);
+        best[0] = get(&half->rows[0][0]);
+        best[1] = get(&half->rows[1][0]);
+        best[2] = get(&half->rows[2][0]);
+        best[3] = get(&half->rows[3][0]);
+    } while (!is_live(book, published));
+}
+
+/* All levels, with their counts; returns the update count of that moment. */
+static inline int64_t read_levels(const Book *book, int64_t (*rows)[LEVELS], int *bids, int *asks) {
+    const Half *half;
+    int64_t published, update_count;
+    int row, i;
+    do {
+        half = read_half(book, &published);
+        update_count = get(&half->update_count);
+        *bids = (int)get(&half->n[0]);
+        *asks = (int)get(&half->n[1]);
+        for (row = 0; row < 4; row++) {
+            for (i = 0; i < LEVELS; i++) rows[row][i] = get(&half->rows[row][i]);
+        }
+    } while (!is_live(book, published));
+    return update_count;
+}
+
+#endif

@@ -1,0 +1,277 @@
+/* A level in the spelling that its venue uses, as fast as the machine allows.
+ *
+ * A spelling is what stands around the two numbers, byte for byte; a plain number has up to 8 digits
+ * and then maybe a point and 1 to 8 more. Whatever else is legal, the scanner reads the careful way
+ * (_book.pyx): these functions answer NULL, and mean nothing by it.
+ *
+ * There are two of them. plain_level() takes any spelling, digit by digit. quoted_level() takes both
+ * numbers in quotes, 16 bytes at a time, and needs SSE2, which every x86-64 has: it does not branch
+ * on the lengths of the numbers, which nobody can guess, and is about twice as fast. Both must agree
+ * wherever both answer; COINCALL_FAST_PORTABLE leaves the second one out.
+ */
+#ifndef COINCALL_FAST_PLAIN_H
+#define COINCALL_FAST_PLAIN_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(COINCALL_FAST_PORTABLE) && (defined(__SSE2__) || defined(_M_X64))
+#define HAS_QUOTED_LEVEL 1
+#include <emmintrin.h>
+#ifdef _MSC_VER
+#include <intrin.h>
+#endif
+#else
+#define HAS_QUOTED_LEVEL 0
+#endif
+
+enum {
+    ROOM = 72,   /* bytes from the first of a level that may be read */
+    BEFORE = 16, /* ... and bytes before it */
+    TOKEN = 16,
+};
+
+/* A constant of up to 16 bytes, to be compared at once whatever its length. */
+typedef struct {
+    unsigned char text[TOKEN], mask[TOKEN];
+    int n;
+} Token;
+
+typedef struct {
+    Token opening, between;
+    int quoted; /* whether the size is in quotes; the price of a plain level always is */
+} Spelling;
+
+static inline uint64_t load8(const unsigned char *p) {
+    uint64_t word;
+    memcpy(&word, p, 8);
+    return word;
+}
+
+static inline int stands(const unsigned char *p, const Token *token) {
+    return (((load8(p) & load8(token->mask)) ^ load8(token->text)) |
+            ((load8(p + 8) & load8(token->mask + 8)) ^ load8(token->text + 8))) == 0;
+}
+
+#if HAS_QUOTED_LEVEL
+static inline __m128i bytes16(const unsigned char *p) {
+    return _mm_loadu_si128((const __m128i *)p);
+}
+#endif
+
+/* The first of n bytes in which a and b differ; n if none does. */
+static inline int64_t equal_bytes(const unsigned char *a, const unsigned char *b, int64_t n) {
+    int64_t i = 0;
+#if HAS_QUOTED_LEVEL
+    for (; n - i >= 64; i += 64) {
+        const __m128i one = _mm_cmpeq_epi8(bytes16(a + i), bytes16(b + i));
+        const __m128i two = _mm_cmpeq_epi8(bytes16(a + i + 16), bytes16(b + i + 16));
+        const __m128i three = _mm_cmpeq_epi8(bytes16(a + i + 32), bytes16(b + i + 32));
+        const __m128i four = _mm_cmpeq_epi8(bytes16(a + i + 48), bytes16(b + i + 48));
+        const __m128i all = _mm_and_si128(_mm_and_si128(one, two), _mm_and_si128(three, four));
+        if (_mm_movemask_epi8(all) != 0xFFFF) break;
+    }
+#endif
+    for (; n - i >= 8 && load8(a + i) == load8(b + i); i += 8) {}
+    while (i < n && a[i] == b[i]) i++;
+    return i;
+}
+
+/* Digit by digit on purpose, and each with a branch of its own: the processor guesses where the
+ * number ends and goes on, where a loop gives it less to guess by (10 % slower). */
+#define WHOLE_DIGIT(i)                                                                             \
+    if ((digit = p[i] - 48u) > 9) { q = p + i; goto point; }                                       \
+    value = value * 10 + digit;
+#define DECIMAL(i, unit)                                                                           \
+    if ((digit = q[i] - 48u) > 9) { *e8 = (int64_t)(value * unit); return i ? q + i : 0; }         \
+    value = value * 10 + digit;
+
+/* A plain number; what follows it, or NULL. Reads at most 18 bytes. */
+static inline const unsigned char *plain_number(const unsigned char *p, int64_t *e8) {
+    const unsigned char *q = p + 8;
+    unsigned digit = p[0] - 48u;
+    uint64_t value = digit;
+    if (digit > 9) return 0;
+    WHOLE_DIGIT(1) WHOLE_DIGIT(2) WHOLE_DIGIT(3) WHOLE_DIGIT(4)
+    WHOLE_DIGIT(5) WHOLE_DIGIT(6) WHOLE_DIGIT(7)
+    if (p[8] - 48u <= 9) return 0;
+point:
+    if (p[0] == '0' && q != p + 1) return 0;
+    if (*q != '.') { *e8 = (int64_t)(value * 100000000u); return q; }
+    q++;
+    DECIMAL(0, 100000000u) DECIMAL(1, 10000000u) DECIMAL(2, 1000000u) DECIMAL(3, 100000u)
+    DECIMAL(4, 10000u) DECIMAL(5, 1000u) DECIMAL(6, 100u) DECIMAL(7, 10u)
+    if (q[8] - 48u <= 9) return 0;
+    *e8 = (int64_t)value;
+    return q + 8;
+}
+
+#undef WHOLE_DIGIT
+#undef DECIMAL
+
+/* What follows a level that begins at p, or NULL. */
+static inline const unsigned char *plain_level(
+    const unsigned char *p, const Spelling *spelling, int64_t *price, int64_t *size
+) {
+    if (!stands(p, &spelling->opening)) return 0;
+    p = plain_number(p + spelling->opening.n, price);
+    if (!p || !stands(p, &spelling->between)) return 0;
+    p = plain_number(p + spelling->between.n, size);
+    if (!p) return 0;
+    if (spelling->quoted) {
+        p += *p == ' '; /* sizes come padded with a blank (seed 003, line 1726) */
+        if (*p++ != '"') return 0;
+    }
+    return *p == '}' ? p + 1 : 0;
+}
+
+#if HAS_QUOTED_LEVEL
+
+/* By the number of digits before the point, or of characters from the point on: which of the 8
+ * bytes before, or behind, the point are digits. Where none is, it lets a quote through, and a quote
+ * is found to be no digit. LEAST: the smallest whole part of so many digits. */
+#define LAST(n) (~0ull << (64 - 8 * (n)))
+#define FIRST(n) (~0ull >> (64 - 8 * (n)))
+static const uint64_t WHOLE[9] = {
+    LAST(1), LAST(1), LAST(2), LAST(3), LAST(4), LAST(5), LAST(6), LAST(7), LAST(8)};
+static const uint64_t FRACTION[10] = {
+    0, FIRST(1), FIRST(1), FIRST(2), FIRST(3), FIRST(4), FIRST(5), FIRST(6), FIRST(7), FIRST(8)};
+static const int64_t LEAST[9] = {0, 0, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+#undef LAST
+#undef FIRST
+
+/* Two times 8 bytes, at any places. */
+static inline __m128i two_words(const void *low, const void *high) {
+    return _mm_castpd_si128(_mm_loadh_pd(
+        _mm_castsi128_pd(_mm_loadl_epi64((const __m128i *)low)), (const double *)high));
+}
+
+static inline uint64_t where_is(__m128i bytes, __m128i byte) {
+    return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, byte));
+}
+
+static inline uint64_t lowest_bit(uint64_t bits) {
+#ifdef _MSC_VER
+    unsigned long i;
+    _BitScanForward64(&i, bits);
+    return i;
+#else
+    return (uint64_t)__builtin_ctzll(bits);
+#endif
+}
+
+/* The digits of a number: 8 before its point, filled up with zeros, and 8 behind it. */
+static inline __m128i digits_of(const unsigned char *p, uint64_t whole, uint64_t fraction) {
+    return _mm_and_si128(
+        _mm_sub_epi8(two_words(p + whole - 8, p + whole + 1), _mm_set1_epi8('0')),
+        two_words(&WHOLE[whole], &FRACTION[fraction]));
+}
+
+/* 16 digits to 4 numbers of 4 digits. */
+static inline __m128i by_fours(__m128i digits) {
+    const __m128i zero = _mm_setzero_si128(), ten = _mm_set1_epi32(1 << 16 | 10);
+    return _mm_madd_epi16(
+        _mm_packs_epi32(
+            _mm_madd_epi16(_mm_unpacklo_epi8(digits, zero), ten),
+            _mm_madd_epi16(_mm_unpackhi_epi8(digits, zero), ten)),
+        _mm_set1_epi32(1 << 16 | 100));
+}
+
+/* A spelling, ready to be compared. */
+typedef struct {
+    __m128i opening, opening_mask, between, between_mask;
+    int opening_n, between_n;
+} Pattern;
+
+static inline __m128i unlike(const unsigned char *p, __m128i text, __m128i mask) {
+    return _mm_xor_si128(_mm_and_si128(bytes16(p), mask), text);
+}
+
+/* plain_level() of a spelling with both numbers in quotes. */
+static inline const unsigned char *quoted_level(
+    const unsigned char *p, const Pattern *pattern, int64_t *price, int64_t *size
+) {
+    const __m128i quote = _mm_set1_epi8('"'), point = _mm_set1_epi8('.');
+    const unsigned char *first = p + pattern->opening_n, *second;
+    const __m128i head = bytes16(first);
+    /* The top bit is there for a search that finds no quote; that is too far off for a number. */
+    const uint64_t quotes = where_is(head, quote) | where_is(bytes16(first + 16), quote) << 16 |
+                            where_is(bytes16(first + 32), quote) << 32 | 1ull << 63;
+    const uint64_t end = lowest_bit(quotes), start = end + (uint64_t)pattern->between_n;
+    uint64_t close, end2, whole, rest, whole2, rest2;
+    uint16_t closing;
+    __m128i digits, digits2, value, wrong;
+    if (end - 1 > 16) return 0;
+    close = lowest_bit(quotes >> start);
+    if (close - 1 > 17) return 0;
+    second = first + start;
+    end2 = close - (second[close - 1] == ' '); /* as in plain_level() */
+    whole = lowest_bit(where_is(head, point) | 1ull << end);
+    whole2 = lowest_bit(where_is(bytes16(second), point) | 1ull << end2);
+    rest = end - whole;
+    rest2 = end2 - whole2;
+    if (whole > 8 || rest > 9 || whole2 > 8 || rest2 > 9) return 0;
+    digits = digits_of(first, whole, rest);
+    digits2 = digits_of(second, whole2, rest2);
+    value = _mm_madd_epi16( /* whole and fraction of the price, and of the size */
+        _mm_packs_epi32(by_fours(digits), by_fours(digits2)), _mm_set1_epi32(1 << 16 | 10000));
+    wrong = _mm_or_si128(
+        _mm_or_si128(
+            unlike(p, pattern->opening, pattern->opening_mask),
+            unlike(first + end, pattern->between, pattern->between_mask)),
+        _mm_or_si128(
+            _mm_subs_epu8(_mm_max_epu8(digits, digits2), _mm_set1_epi8(9)),
+            _mm_cmpgt_epi32(two_words(&LEAST[whole], &LEAST[whole2]), value)));
+    memcpy(&closing, second + close, 2);
+    if (_mm_movemask_epi8(_mm_cmpeq_epi8(wrong, _mm_setzero_si128())) != 0xFFFF ||
+        closing != ('"' | '}' << 8)) return 0;
+    value = _mm_add_epi64(
+        _mm_mul_epu32(value, _mm_set1_epi32(100000000)), _mm_srli_epi64(value, 32));
+    _mm_storel_epi64((__m128i *)price, value);
+    _mm_storeh_pd((double *)size, _mm_castsi128_pd(value));
+    return second + close + 2;
+}
+#endif
+
+/* Levels that follow each other, with nothing between them but a comma, up to `most` of them. Puts
+ * their prices, their sizes and where each begins, counted from `base`; returns how many there are,
+ * and in `at` what follows the last. No byte is read at or behind `end`. */
+static int plain_levels(
+    const unsigned char **at, const unsigned char *end, const Spelling *spelling,
+    const unsigned char *base, int most, int64_t *price, int64_t *size, uint16_t *where
+) {
+    unsigned char tail[BEFORE + 2 * ROOM];
+    const unsigned char *const frame = base, *p = *at;
+    int64_t moved = 0; /* where a byte of the tail stands in the frame, less where in the tail */
+    int n = 0;
+#if HAS_QUOTED_LEVEL
+    const Pattern pattern = {
+        bytes16(spelling->opening.text), bytes16(spelling->opening.mask),
+        bytes16(spelling->between.text), bytes16(spelling->between.mask),
+        spelling->opening.n, spelling->between.n};
+#endif
+    for (;;) {
+        const unsigned char *after;
+        if (end - p < ROOM) {
+            memset(tail, 0, sizeof tail);
+            memcpy(tail + BEFORE, p, (size_t)(end - p));
+            moved = p - base - BEFORE;
+            base = tail;
+            p = tail + BEFORE;
+            end = tail + sizeof tail; /* which no level reaches: zeros come first */
+        }
+#if HAS_QUOTED_LEVEL
+        after = spelling->quoted ? quoted_level(p, &pattern, &price[n], &size[n]) : 0;
+        if (!after)
+#endif
+            after = plain_level(p, spelling, &price[n], &size[n]);
+        if (!after) break;
+        where[n++] = (uint16_t)(p - base + moved);
+        *at = frame + moved + (after - base);
+        if (*after != ',' || n == most) break;
+        p = after + 1;
+    }
+    return n;
+}
+
+#endif
