@@ -39,12 +39,7 @@ setup(
             "coincall_fast._book",
             ["src/_book.pyx"],
             include_dirs=["src"],
-            depends=[
-                "src/coincall_fast/_book.pxd",
-                "src/_levels.h",
-                "src/_plain.h",
-                "src/_words.h",
-            ],
+            depends=["src/coincall_fast/_book.pxd", *sorted(glob("src/*.h"))],
             define_macros=macros,
             extra_compile_args=cflags,
             extra_link_args=ldflags,

@@ -50,6 +50,32 @@ ctypedef const unsigned char* Bytes
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
 
+cdef extern from "_json.h" nogil:
+    ctypedef struct Source:
+        Bytes start
+        Bytes end
+        Bytes at
+        const char* reason
+    ctypedef struct Text:
+        Bytes p
+        int64_t n
+        bint escaped
+    ctypedef enum Fault: LEGAL, NOT_A_NUMBER, TOO_LARGE
+    ctypedef struct Number:
+        int64_t e8
+        bint inexact
+    Bytes refuse(Source* s, Bytes at, const char* reason)
+    unsigned char peek(const Source* s, Bytes p)
+    Bytes blanks(const Source* s, Bytes p)
+    Bytes scan_string(Source* s, Bytes p, Text* out)
+    const char* fault_text(Fault fault)
+    Fault any_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after)
+    Fault padded_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after)
+    Bytes scan_integer(Source* s, Bytes p, int64_t* value, const char* wrong)
+    Bytes scan_key(Source* s, Bytes p, Text* key)
+    Bytes scan_separator(Source* s, Bytes p, unsigned char closing, bint* more)
+    Bytes skip_value(Source* s, Bytes p, int depth)
+
 cdef extern from "_plain.h" nogil:
     enum: TOKEN
     ctypedef struct Token:
@@ -115,138 +141,7 @@ cdef int64_t FOREVER_NS = INT64_MAX
 
 # ======================================================================================= numbers
 #
-# A number is legal if it is a JSON number (RFC 8259, section 6), bare or in quotes, and then with
-# blanks around it. Its value times 1e8 must be an integer that fits int64: a price that does not is
-# refused, a size with more decimals is rounded down and counted (contract, section 1).
-
-cdef enum:
-    DECIMALS = 8
-    PLAIN = 18  # bytes that plain_number() may read
-
-cdef int64_t FAR = 10 ** 17  # an exponent past the length of any frame; larger ones mean the same
-
-cdef enum Fault:
-    LEGAL = 0
-    NOT_A_NUMBER
-    NEGATIVE
-    TOO_PRECISE
-    TOO_LARGE
-
-cdef const char* fault_text(Fault fault) noexcept nogil:
-    if fault == NEGATIVE:
-        return b"a negative price or size"
-    if fault == TOO_PRECISE:
-        return b"a price that is no multiple of 1e-8"
-    if fault == TOO_LARGE:
-        return b"a number beyond 2**63-1 units of 1e-8"
-    return b"not a number"
-
-
-cdef struct Number:
-    int64_t e8      # the value, in units of 1e-8
-    bint inexact    # digits below 1e-8 were dropped
-
-
-cdef inline bint is_digit(unsigned char c) noexcept nogil:
-    return <unsigned char>(c - 48) < 10
-
-
-cdef Fault any_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after) noexcept nogil:
-    """Any JSON number from `p`, exactly. `after` gets what follows it, or where it goes wrong."""
-    cdef Bytes first, dot = NULL, last, q = p
-    cdef bint negative = False, down, nonzero = False
-    cdef int64_t exponent = 0, shift, keep
-    cdef uint64_t value = 0, digit
-
-    # What the grammar says it is: digits from `first` to `last`, a point at `dot`, an exponent.
-    after[0] = q
-    if q < end and q[0] == c'-':
-        negative = True
-        q += 1
-    first = q
-    while q < end and is_digit(q[0]):
-        q += 1
-    if q == first or (first[0] == c'0' and q - first > 1):
-        return NOT_A_NUMBER
-    if q < end and q[0] == c'.':
-        dot = q
-        q += 1
-        while q < end and is_digit(q[0]):
-            q += 1
-        if q == dot + 1:
-            return NOT_A_NUMBER
-    last = q
-    if q < end and (q[0] == c'e' or q[0] == c'E'):
-        q += 1
-        down = q < end and q[0] == c'-'
-        if q < end and (q[0] == c'-' or q[0] == c'+'):
-            q += 1
-        if q == end or not is_digit(q[0]):
-            return NOT_A_NUMBER
-        while q < end and is_digit(q[0]):
-            if exponent < FAR:
-                exponent = exponent * 10 + (q[0] - 48)
-            q += 1
-        if down:
-            exponent = -exponent
-    after[0] = q
-
-    # What it is worth: its digits as an integer, times 10**shift, where a negative shift leaves
-    # off as many of the last digits.
-    shift = exponent + DECIMALS
-    keep = last - first
-    if dot != NULL:
-        shift -= last - dot - 1
-        keep -= 1
-    if shift < 0:
-        keep += shift
-    out.inexact = False
-    while first < last:
-        if first == dot:
-            first += 1
-            continue
-        digit = first[0] - 48
-        first += 1
-        if digit:
-            nonzero = True
-        if keep > 0:
-            keep -= 1
-            if value > (<uint64_t>INT64_MAX - digit) // 10:
-                return TOO_LARGE
-            value = value * 10 + digit
-        elif digit:
-            out.inexact = True
-    if negative and nonzero:
-        return NEGATIVE
-    if out.inexact and not is_size:
-        return TOO_PRECISE
-    if value:
-        while shift > 0:
-            if value > <uint64_t>INT64_MAX // 10:
-                return TOO_LARGE
-            value *= 10
-            shift -= 1
-    if out.inexact and value == <uint64_t>INT64_MAX:
-        return TOO_LARGE  # what was dropped would have made it so
-    out.e8 = <int64_t>value
-    return LEGAL
-
-
-cdef Fault blank_padded(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after) noexcept nogil:
-    """A number and nothing else but blanks around it, as in a JSON string."""
-    cdef Fault fault
-    while p < end and p[0] == c' ':
-        p += 1
-    fault = any_number(p, end, is_size, out, after)
-    if fault == LEGAL:
-        p = after[0]
-        while p < end and p[0] == c' ':
-            p += 1
-        after[0] = p
-        if p != end:
-            fault = NOT_A_NUMBER
-    return fault
-
+# Numbers on the wire are read in C (_json.h, _plain.h); these are the ones that a caller gives.
 
 cdef Fault caller_number(object value, bint is_size, Number* out) except *:
     """A number that a caller gives: text as on the wire, an int, a Decimal, or a float's repr."""
@@ -274,22 +169,20 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
         p = <Bytes>PyUnicode_AsUTF8AndSize(text, &n)
     except UnicodeEncodeError:
         return NOT_A_NUMBER
-    return blank_padded(p, p + n, is_size, out, &after)
+    return padded_number(p, p + n, is_size, out, &after)
 
 
 # ========================================================================================== scan
 #
-# Every function takes a position and returns the position behind what it has read, or NULL after
-# noting in the Scan what is wrong and where. Nothing at or behind `end` is ever read: the buffer
-# of a frame need not be followed by anything.
+# As in _json.h, every function takes a position and returns the position behind what it has read, or
+# NULL after noting in the Source what is wrong and where.
 
 cdef enum:
-    NESTING = 64      # of skipped values; a deeper frame is refused
+    PLAIN = 18        # bytes that plain_number() may read
     KEY_BYTES = 24    # the longest text of a Wire
     MAX_KEYS = 8      # of one object
     MAX_CHANNELS = 4
     MAX_SPELLINGS = 4
-    INTEGER_DIGITS = 18
 
 cdef enum:  # the values of Role
     IGNORED
@@ -343,11 +236,6 @@ cdef struct Rules:
     int spellings
     int usual                         # the one of these that stood there last
 
-cdef struct Text:
-    Bytes p
-    Py_ssize_t n
-    bint escaped
-
 # Where a walk over the fields of an object has come to.
 cdef struct Walk:
     bint begun
@@ -356,8 +244,7 @@ cdef struct Walk:
     unsigned int seen   # a bit for each role
 
 cdef struct Scan:
-    Bytes start
-    Bytes end
+    Source source
     Rules* rules
     PyObject* book       # the OrderBook that this is for, borrowed; NULL where there is none yet
     uint64_t updates     # how many that has had
@@ -370,72 +257,7 @@ cdef struct Scan:
     Bytes change[3]      # the lists of DELETE, UPDATE, INSERT
     int inexact
     int absent
-    Bytes at             # where it went wrong
-    const char* reason
     Ladder draft[2]      # bids and asks of the next book
-
-
-cdef inline Bytes refuse(Scan* s, Bytes at, const char* reason) noexcept:
-    s.at = at
-    s.reason = reason
-    return NULL
-
-
-cdef inline unsigned char peek(Scan* s, Bytes p) noexcept:
-    """The byte at `p`, or NUL, which is legal nowhere, behind the end."""
-    return p[0] if p < s.end else 0
-
-
-cdef inline Bytes blanks(Scan* s, Bytes p) noexcept:
-    while p < s.end and p[0] <= c' ' and strchr(b" \n\r\t", p[0]) and p[0]:
-        p += 1
-    return p
-
-
-cdef Bytes scan_escape(Scan* s, Bytes p) noexcept:
-    cdef unsigned char c = peek(s, p + 1)
-    cdef int i
-    if c == c'u':
-        for i in range(2, 6):
-            c = peek(s, p + i)
-            if not (is_digit(c) or c'a' <= (c | 0x20) <= c'f'):
-                return refuse(s, p, b"broken escape in a string")
-        return p + 6
-    if c and strchr(b'"\\/bfnrt', c) != NULL:
-        return p + 2
-    return refuse(s, p, b"broken escape in a string")
-
-
-cdef Bytes scan_string(Scan* s, Bytes p, Text* out) noexcept:
-    """A string from its opening quote; `out` is what stands between the quotes, escapes and all.
-
-    `out` is left alone by a string that is refused.
-    """
-    cdef Bytes first = p + 1
-    cdef bint escaped = False, ascii = True
-    p = first
-    while p < s.end and p[0] != c'"':
-        if p[0] < 0x20:
-            return refuse(s, p, b"control character in a string")
-        if p[0] == c'\\':
-            escaped = True
-            p = scan_escape(s, p)
-            if p == NULL:
-                return NULL
-        else:
-            ascii &= p[0] < 0x80
-            p += 1
-    if p >= s.end:
-        return refuse(s, s.end, b"string without an end")
-    if not ascii:
-        try:
-            PyUnicode_DecodeUTF8(<char*>first, p - first, NULL)
-        except UnicodeDecodeError as error:
-            return refuse(s, first + <Py_ssize_t>error.start, b"invalid UTF-8")
-    out.p = first
-    out.n = p - first
-    out.escaped = escaped
-    return p + 1
 
 
 cdef bytes unescaped(Text* text):
@@ -454,80 +276,13 @@ cdef bytes unescaped(Text* text):
         p += 1 if p[0] != c'\\' else 6 if p[1] == c'u' else 2
     if high:
         return None
-    return orjson.loads(PyBytes_FromStringAndSize(<char*>text.p - 1, text.n + 2)).encode()
+    return orjson.loads(b'"%b"' % PyBytes_FromStringAndSize(<char*>text.p, text.n)).encode()
 
 
 cdef bint is_text(Text* text, Key* key) noexcept:
     if text.escaped:
         return unescaped(text) == PyBytes_FromStringAndSize(key.text, key.n)
     return text.n == key.n and memcmp(text.p, key.text, key.n) == 0
-
-
-cdef Bytes scan_key(Scan* s, Bytes p, Text* key) noexcept:
-    """A key of an object and its colon, up to its value."""
-    if peek(s, p) != c'"':
-        return refuse(s, p, b"no key where one must stand")
-    p = scan_string(s, p, key)
-    if p != NULL:
-        p = blanks(s, p)
-        if peek(s, p) != c':':
-            return refuse(s, p, b"no colon behind a key")
-        p = blanks(s, p + 1)
-    return p
-
-
-cdef inline Bytes scan_separator(Scan* s, Bytes p, unsigned char closing, bint* more) noexcept:
-    """What follows a member: a comma and the next one, or the end of the object or list."""
-    cdef unsigned char c
-    p = blanks(s, p)
-    c = peek(s, p)
-    more[0] = c == c','
-    if c == c',':
-        return blanks(s, p + 1)
-    if c == closing:
-        return p + 1
-    return refuse(s, p, b"neither a comma nor the end of an object or list")
-
-
-cdef Bytes skip_value(Scan* s, Bytes p, int depth) noexcept:
-    """Any JSON value, checked and forgotten."""
-    cdef unsigned char c = peek(s, p), closing
-    cdef Text text
-    cdef Number number
-    cdef Bytes after
-    cdef bint more = True
-    if c == c'"':
-        return scan_string(s, p, &text)
-    if c == c'{' or c == c'[':
-        if depth == NESTING:
-            return refuse(s, p, b"nested too deep")
-        closing = c + 2  # ASCII has '{' '}' and '[' ']' two apart
-        p = blanks(s, p + 1)
-        if peek(s, p) == closing:
-            return p + 1
-        while more and p != NULL:
-            if c == c'{':
-                p = scan_key(s, p, &text)
-            if p != NULL:
-                p = skip_value(s, p, depth + 1)
-            if p != NULL:
-                p = scan_separator(s, p, closing, &more)
-        return p
-    if s.end - p >= 4 and (memcmp(p, b"true", 4) == 0 or memcmp(p, b"null", 4) == 0):
-        return p + 4
-    if s.end - p >= 5 and memcmp(p, b"false", 5) == 0:
-        return p + 5
-    after = p
-    while after < s.end and is_digit(after[0]):
-        after += 1
-    if after > p and after < s.end and (after[0] == c',' or after[0] == c'}') and (
-        c != c'0' or after == p + 1
-    ):
-        return after
-    # A number that nobody reads may be of any size: only its grammar counts.
-    if any_number(p, s.end, True, &number, &after) == NOT_A_NUMBER:
-        return refuse(s, p, b"not a JSON value")
-    return after
 
 
 cdef inline void begin_walk(Walk* walk) noexcept:
@@ -547,14 +302,14 @@ cdef Bytes next_field(Scan* s, Bytes p, Keys* keys, Walk* walk) noexcept:
     cdef int i
     while True:
         if walk.begun:
-            p = scan_separator(s, p, c'}', &more)
+            p = scan_separator(&s.source, p, c'}', &more)
             if p == NULL:
                 return NULL
         else:
-            if peek(s, p) != c'{':
-                return refuse(s, p, b"an object must stand here")
-            p = blanks(s, p + 1)
-            if peek(s, p) == c'}':
+            if peek(&s.source, p) != c'{':
+                return refuse(&s.source, p, b"an object must stand here")
+            p = blanks(&s.source, p + 1)
+            if peek(&s.source, p) == c'}':
                 more = False
                 p += 1
             walk.begun = True
@@ -563,10 +318,10 @@ cdef Bytes next_field(Scan* s, Bytes p, Keys* keys, Walk* walk) noexcept:
             return p
         key_at = p
         i = walk.next
-        if i < keys.n and s.end - p > TOKEN and stands(p, &keys.key[i].token):
-            p = blanks(s, p + keys.key[i].token.n)
+        if i < keys.n and s.source.end - p > TOKEN and stands(p, &keys.key[i].token):
+            p = blanks(&s.source, p + keys.key[i].token.n)
         else:
-            p = scan_key(s, p, &text)
+            p = scan_key(&s.source, p, &text)
             if p == NULL:
                 return NULL
             i = 0
@@ -576,10 +331,10 @@ cdef Bytes next_field(Scan* s, Bytes p, Keys* keys, Walk* walk) noexcept:
         if i < keys.n and keys.key[i].role != IGNORED:
             walk.role = keys.key[i].role
             if walk.seen & (1 << walk.role):
-                return refuse(s, key_at, b"a field twice")
+                return refuse(&s.source, key_at, b"a field twice")
             walk.seen |= 1 << walk.role
             return p
-        p = skip_value(s, p, 0)
+        p = skip_value(&s.source, p, 0)
         if p == NULL:
             return NULL
 
@@ -590,30 +345,30 @@ cdef Bytes scan_amount(Scan* s, Bytes p, bint is_size, int64_t* e8) noexcept:
     cdef Number number
     cdef Bytes after, behind
     cdef Fault fault = NOT_A_NUMBER
-    cdef bint quoted = peek(s, p) == c'"'
+    cdef bint quoted = peek(&s.source, p) == c'"'
     cdef bytes plain
-    if s.end - p > PLAIN + 2:
+    if s.source.end - p > PLAIN + 2:
         after = plain_number(p + quoted, e8)
         if after != NULL and (after[0] == c'"' if quoted else strchr(b",} ", after[0]) != NULL):
             return after + quoted
     if not quoted:
-        fault = any_number(p, s.end, is_size, &number, &after)
+        fault = any_number(p, s.source.end, is_size, &number, &after)
         behind = after
     else:
-        behind = scan_string(s, p, &text)
+        behind = scan_string(&s.source, p, &text)
         if behind == NULL:
             return NULL
         if not text.escaped:
-            fault = blank_padded(text.p, text.p + text.n, is_size, &number, &after)
+            fault = padded_number(text.p, text.p + text.n, is_size, &number, &after)
         else:
             plain = unescaped(&text)
             if plain is not None:
                 after = <Bytes>PyBytes_AS_STRING(plain)
-                fault = blank_padded(
+                fault = padded_number(
                     after, after + PyBytes_GET_SIZE(plain), is_size, &number, &after)
             after = p
     if fault != LEGAL:
-        return refuse(s, after, fault_text(fault))
+        return refuse(&s.source, after, fault_text(fault))
     s.inexact += number.inexact
     e8[0] = number.e8
     return behind
@@ -629,15 +384,15 @@ cdef Bytes scan_choice(Scan* s, Bytes p, Key* choices, int* which, const char* w
     """One of two texts."""
     cdef Text text
     cdef Bytes after
-    if peek(s, p) != c'"':
-        return refuse(s, p, wrong)
-    after = scan_string(s, p, &text)
+    if peek(&s.source, p) != c'"':
+        return refuse(&s.source, p, wrong)
+    after = scan_string(&s.source, p, &text)
     if after == NULL:
         return NULL
     for which[0] in range(2):
         if is_text(&text, &choices[which[0]]):
             return after
-    return refuse(s, p, wrong)
+    return refuse(&s.source, p, wrong)
 
 
 cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
@@ -652,14 +407,16 @@ cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
             return NULL
         if walk.role < 0:
             if (walk.seen | (0 if sized else 1 << SIZE)) != s.rules.level.roles:
-                return refuse(s, begin, b"a level without its price, size or side, or with two")
+                return refuse(&s.source, begin, b"a level without its price, size or side, or with two")
             return p
         if walk.role == SIDE:
             p = scan_choice(s, p, s.rules.side, &level.side, b"neither side of a book")
         elif walk.role == PRICE:
             p = scan_amount(s, p, False, &level.price)
-        else:
+        elif sized:
             p = scan_amount(s, p, True, &level.size)
+        else:
+            p = skip_value(&s.source, p, 0)
         if p == NULL:
             return NULL
 
@@ -671,7 +428,7 @@ cdef int scan_plain_levels(Scan* s, Bytes* at, int side, int most) noexcept:
     cdef int _, n
     for _ in range(rules.spellings):
         n = plain_levels(
-            at, s.end, &rules.spelling[rules.usual], s.start, most,
+            at, s.source.end, &rules.spelling[rules.usual], s.source.start, most,
             &ladder.price[ladder.n], &ladder.size[ladder.n], &ladder.where[ladder.n])
         if n:
             add_levels(ladder, side, n)
@@ -693,8 +450,8 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
     cdef Bytes begin = p
     cdef bint more = True
     cdef int old = 0, olds = 0, few = 1, most, inexact = s.inexact
-    if peek(s, p) != c'[':
-        return refuse(s, p, b"a side must be a list")
+    if peek(&s.source, p) != c'[':
+        return refuse(&s.source, p, b"a side must be a list")
     start_ladder(ladder)
     if s.book != NULL:
         book = core(<OrderBook>s.book)
@@ -702,32 +459,32 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
         price = live_half(book).rows[2 * side]
         few = 1 if book.recalled else 16
     most = few
-    p = blanks(s, p + 1)
-    if peek(s, p) == c']':
+    p = blanks(&s.source, p + 1)
+    if peek(&s.source, p) == c']':
         more = False
         p += 1
     while more:
-        if old < olds and recall_levels(book, ladder, side, &old, s.start, &p, s.end):
+        if old < olds and recall_levels(book, ladder, side, &old, s.source.start, &p, s.source.end):
             most = 1
             if old < olds:
-                p = blanks(s, p)
+                p = blanks(&s.source, p)
                 continue
         elif scan_plain_levels(s, &p, side, most if old < olds else LEVELS):
             most = min(2 * most, LEVELS)
             while old < olds and not better(side, ladder.price[ladder.n - 1], price[old]):
                 old += 1
         else:
-            ladder.where[ladder.n] = <uint16_t>(p - s.start)
+            ladder.where[ladder.n] = <uint16_t>(p - s.source.start)
             p = scan_level(s, p, True, &level)
             if p == NULL:
                 return NULL
             add_level(ladder, side, level.price, level.size)
-        ladder.where[ladder.n] = <uint16_t>(p - s.start)
-        p = scan_separator(s, p, c']', &more)
+        ladder.where[ladder.n] = <uint16_t>(p - s.source.start)
+        p = scan_separator(&s.source, p, c']', &more)
         if p == NULL:
             return NULL
     if not unambiguous(ladder):
-        return refuse(s, begin, b"two levels at one price")
+        return refuse(&s.source, begin, b"two levels at one price")
     ladder.skipped |= s.inexact != inexact  # not to be taken over uncounted
     return p
 
@@ -738,14 +495,14 @@ cdef Bytes scan_rows(Scan* s, Bytes p, int role) noexcept:
     cdef Bytes begin = p
     cdef bint more = True
     cdef int side
-    if peek(s, p) != c'[':
-        return refuse(s, p, b"levels must be a list")
+    if peek(&s.source, p) != c'[':
+        return refuse(&s.source, p, b"levels must be a list")
     if role == BOTH:
         for side in range(2):
             start_ladder(&s.draft[side])
             s.draft[side].skipped = True  # they stand among those of the other side
-    p = blanks(s, p + 1)
-    if peek(s, p) == c']':
+    p = blanks(&s.source, p + 1)
+    if peek(&s.source, p) == c']':
         more = False
         p += 1
     while more:
@@ -755,43 +512,25 @@ cdef Bytes scan_rows(Scan* s, Bytes p, int role) noexcept:
         if role == BOTH:
             add_level(&s.draft[level.side], level.side, level.price, level.size)
         elif level.price:
-            if role == DELETE:
-                level.size = 0
             s.absent += not put_level(&s.draft[level.side], level.side, level.price, level.size)
-        p = scan_separator(s, p, c']', &more)
+        p = scan_separator(&s.source, p, c']', &more)
         if p == NULL:
             return NULL
     if role == BOTH:
         for side in range(2):
             if not unambiguous(&s.draft[side]):
-                return refuse(s, begin, b"two levels at one price")
+                return refuse(&s.source, begin, b"two levels at one price")
             s.draft[side].unsorted = False  # nobody promised an order
-    return p
-
-
-cdef Bytes scan_integer(Scan* s, Bytes p, int64_t* value, const char* wrong) noexcept:
-    """A JSON integer of 1 to 18 digits."""
-    cdef Bytes first = p, last = min(s.end, p + INTEGER_DIGITS)
-    cdef int64_t read = 0
-    while p < last and is_digit(p[0]):
-        read = read * 10 + (p[0] - 48)
-        p += 1
-    value[0] = read
-    if (
-        p == first or (first[0] == c'0' and p - first > 1)
-        or (p < s.end and (is_digit(p[0]) or p[0] == c'.' or (p[0] | 0x20) == c'e'))
-    ):
-        return refuse(s, first, wrong)
     return p
 
 
 cdef Bytes scan_version(Scan* s, Bytes p) noexcept:
     """An integer, mostly in quotes."""
-    cdef bint quoted = peek(s, p) == c'"'
-    p = scan_integer(s, p + quoted, &s.version, b"the version is no integer of 1 to 18 digits")
+    cdef bint quoted = peek(&s.source, p) == c'"'
+    p = scan_integer(&s.source, p + quoted, &s.version, b"the version is no integer of 1 to 18 digits")
     if p != NULL and quoted:
-        if peek(s, p) != c'"':
-            return refuse(s, p, b"the version is no integer of 1 to 18 digits")
+        if peek(&s.source, p) != c'"':
+            return refuse(&s.source, p, b"the version is no integer of 1 to 18 digits")
         p += 1
     return p
 
@@ -800,12 +539,12 @@ cdef Bytes scan_symbol(Scan* s, Bytes p, BookStore store) noexcept:
     """The symbol, from its quote; the store's book of that name is what the frame is for."""
     cdef Text text
     cdef Bytes after = NULL
-    if peek(s, p) == c'"':
-        after = scan_string(s, p, &text)
+    if peek(&s.source, p) == c'"':
+        after = scan_string(&s.source, p, &text)
         if after == NULL:
             return NULL
     if after == NULL or not name_frame(s, &text, store):
-        return refuse(s, p, b"the symbol must be a text")
+        return refuse(&s.source, p, b"the symbol must be a text")
     return after
 
 
@@ -849,15 +588,15 @@ cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) n
     cdef Bytes symbol
     cdef int i
     if not s.rules.topic:
-        p = skip_value(s, p, 0)
+        p = skip_value(&s.source, p, 0)
         if p != NULL:
             text.p, text.n, text.escaped = first, p - first, False
             for i in range(s.rules.channels):
                 s.is_book |= is_text(&text, &s.rules.channel[i])
         return p
-    if peek(s, p) != c'"':
-        return skip_value(s, p, 0)
-    p = scan_string(s, p, &text)
+    if peek(&s.source, p) != c'"':
+        return skip_value(&s.source, p, 0)
+    p = scan_string(&s.source, p, &text)
     if p == NULL:
         return NULL
     for i in range(s.rules.channels):
@@ -868,7 +607,7 @@ cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) n
             text.n -= symbol - text.p
             text.p = symbol
             if not name_frame(s, &text, store):
-                return refuse(s, first, b"the symbol must be a text")
+                return refuse(&s.source, first, b"the symbol must be a text")
             break
     return p
 
@@ -889,7 +628,7 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store) noexcept:
         elif walk.role == SYMBOL:
             p = scan_symbol(s, p, store)
         elif walk.role == TIME:
-            p = scan_integer(s, p, &s.ts_ms, b"the time is no integer of 1 to 18 digits")
+            p = scan_integer(&s.source, p, &s.ts_ms, b"the time is no integer of 1 to 18 digits")
         elif walk.role == VERSION:
             p = scan_version(s, p)
         elif walk.role == KIND:
@@ -898,7 +637,7 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store) noexcept:
             p = scan_rows(s, p, BOTH)
         else:  # what is changed needs the rest of the frame, and its order
             s.change[walk.role - DELETE] = p
-            p = skip_value(s, p, 0)
+            p = skip_value(&s.source, p, 0)
         if p == NULL:
             return NULL
 
@@ -910,13 +649,13 @@ cdef Bytes scan_changes(Scan* s, Bytes data) noexcept:
     cdef bint whole = s.seen & sides == sides or s.seen & 1 << BOTH
     cdef int i
     if not s.seen & 1 << SYMBOL or not s.seen & 1 << TIME:
-        return refuse(s, data, b"symbol or time is missing")
+        return refuse(&s.source, data, b"symbol or time is missing")
     if s.kind != DELTA:
         if not whole or s.seen & changes:
-            return refuse(s, data, b"a side is missing")
+            return refuse(&s.source, data, b"a side is missing")
         return data
     if s.seen & (sides | 1 << BOTH) or not s.seen & 1 << VERSION:
-        return refuse(s, data, b"a change with levels of a whole book, or without a version")
+        return refuse(&s.source, data, b"a change with levels of a whole book, or without a version")
     for i in range(2):
         if s.book != NULL:
             start_from_book(&s.draft[i], core(<OrderBook>s.book), i)
@@ -938,9 +677,9 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
     cdef Bytes data = NULL, time = NULL
     cdef bint scanned = False
     begin_walk(&walk)
-    p = blanks(s, p)
-    if peek(s, p) != c'{':
-        p = skip_value(s, p, 0)
+    p = blanks(&s.source, p)
+    if peek(&s.source, p) != c'{':
+        p = skip_value(&s.source, p, 0)
         walk.role = -1
     else:
         p = next_field(s, p, &s.rules.frame, &walk)
@@ -950,26 +689,26 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
         elif walk.role == DATA:
             data = p
             scanned = s.is_book  # what it is may come behind it
-            p = scan_data(s, p, store) if scanned else skip_value(s, p, 0)
+            p = scan_data(s, p, store) if scanned else skip_value(&s.source, p, 0)
         else:
             time = p
-            p = skip_value(s, p, 0)
+            p = skip_value(&s.source, p, 0)
         if p != NULL:
             p = next_field(s, p, &s.rules.frame, &walk)
     if p == NULL:
         return NULL
-    p = blanks(s, p)
-    if p != s.end:
-        return refuse(s, p, b"something follows the frame")
+    p = blanks(&s.source, p)
+    if p != s.source.end:
+        return refuse(&s.source, p, b"something follows the frame")
     if not s.is_book:
         return p
     if data == NULL:
-        return refuse(s, p, b"no data")
+        return refuse(&s.source, p, b"no data")
     s.seen |= walk.seen
     if not scanned and scan_data(s, data, store) == NULL:
         return NULL
     if time != NULL and scan_integer(
-        s, time, &s.ts_ms, b"the time is no integer of 1 to 18 digits"
+        &s.source, time, &s.ts_ms, b"the time is no integer of 1 to 18 digits"
     ) == NULL:
         return NULL
     return scan_changes(s, data)
@@ -984,7 +723,7 @@ cdef str symbol_text(Scan* s):
 
 
 cdef object decode_error(Scan* s):
-    return DecodeError(s.reason.decode(), s.at - s.start, symbol_text(s))
+    return DecodeError(s.source.reason.decode(), s.source.at - s.source.start, symbol_text(s))
 
 
 cdef object start_scan(Scan* s, object frame, Layout layout):
@@ -994,11 +733,11 @@ cdef object start_scan(Scan* s, object frame, Layout layout):
     memset(s, 0, sizeof(Scan) - 2 * sizeof(Ladder))  # the draft comes last
     s.version = s.kind = -1
     if isinstance(frame, bytes):
-        s.start = <Bytes>PyBytes_AS_STRING(frame)
+        s.source.start = <Bytes>PyBytes_AS_STRING(frame)
         n = PyBytes_GET_SIZE(frame)
     elif isinstance(frame, str):
         try:
-            s.start = <Bytes>PyUnicode_AsUTF8AndSize(frame, &n)
+            s.source.start = <Bytes>PyUnicode_AsUTF8AndSize(frame, &n)
         except UnicodeEncodeError as error:
             raise DecodeError("text that has no UTF-8", len(frame[:error.start].encode())) from None
     elif isinstance(frame, (bytearray, memoryview)):
@@ -1007,14 +746,14 @@ cdef object start_scan(Scan* s, object frame, Layout layout):
         except TypeError:
             raise TypeError("a frame must be contiguous") from None
         n = PyMemoryView_GET_BUFFER(held).len
-        s.start = <Bytes>PyMemoryView_GET_BUFFER(held).buf
+        s.source.start = <Bytes>PyMemoryView_GET_BUFFER(held).buf
     else:
         raise TypeError(
             f"a frame is bytes, bytearray, memoryview or str, not {type(frame).__name__}")
-    s.end = s.start + n
+    s.source.end = s.source.start + n
     s.rules = &layout.rules
-    s.reason = b"no order-book frame"
-    s.at = s.start
+    s.source.reason = b"no order-book frame"
+    s.source.at = s.source.start
     return held
 
 
@@ -1253,21 +992,29 @@ cdef bint is_symbol_of(OrderBook book, Scan* s):
     )
 
 
-cdef object settle(OrderBook book, Scan* s, int64_t recv_ns):
-    """A legal frame of this book's symbol: applied, if it follows what the book holds."""
-    cdef int change
+cdef bint follows(OrderBook book, Scan* s) except -1:
+    """Whether a legal frame follows what the book holds; it may be stale. Raises GapError."""
+    cdef bint stale
     if s.kind == DELTA:
-        if not book.is_valid or book.held_version < 0 or s.version > book.held_version + 1:
+        if (
+            not book.is_valid or book.held_version < 0 or s.version > book.held_version + 1
+            or (s.book != NULL and s.updates != book.update_count)  # see settle()
+        ):
             book.counts[REJECTED] += 1
             raise GapError(
-                f"version {s.version} of {book.symbol} does not follow {book.version}")
+                f"version {s.version} of {symbol_text(s)} does not follow {book.version}")
         stale = s.version <= book.held_version
     else:
         stale = book.is_valid and s.ts_ms < book.ts_ms
     if stale:
         book.counts[STALE] += 1
         book.last_change = 0
-        return 0
+    return not stale
+
+
+cdef int settle(OrderBook book, Scan* s, int64_t recv_ns) noexcept:
+    """Makes a frame the book that follows it."""
+    cdef int change
     if s.book != NULL and s.updates != book.update_count:
         # A finalizer or signal handler, run by an allocation, has applied another frame meanwhile.
         forget_runs(s.draft)
@@ -1275,7 +1022,7 @@ cdef object settle(OrderBook book, Scan* s, int64_t recv_ns):
     book.counts[ABSENT] += s.absent
     change = commit(book, s.draft, s.ts_ms, recv_ns, s.kind != DELTA)
     book.held_version = s.version
-    remember(core(book), s.draft, s.start, s.end - s.start)
+    remember(core(book), s.draft, s.source.start, s.source.end - s.source.start)
     return change
 
 
@@ -1339,17 +1086,18 @@ cdef class OrderBook:
         try:
             _held = start_scan(&s, frame, self.layout)
             aim_scan(&s, <PyObject*>self)  # not before: a memoryview may run Python code
-            if scan_frame(&s, s.start, None) == NULL or not s.is_book:
+            if scan_frame(&s, s.source.start, None) == NULL or not s.is_book:
                 raise decode_error(&s)
         except DecodeError:
             self.counts[REJECTED] += 1
             raise
-        if self.utf8 is None:
-            bind(self, symbol_text(&s))
-        elif not is_symbol_of(self, &s):
+        if self.utf8 is not None and not is_symbol_of(self, &s):
             self.counts[REJECTED] += 1
             raise SymbolMismatch(f"a frame of {symbol_text(&s)} for the book of {self.symbol}")
-        return settle(self, &s, recv_ns)
+        is_new = follows(self, &s)
+        if self.utf8 is None:
+            bind(self, symbol_text(&s))
+        return settle(self, &s, recv_ns) if is_new else 0
 
     def load(self, bids, asks, int64_t ts_ms=0, int64_t recv_ns=0):
         """Replaces the book by pairs of price and size, such as a REST snapshot has.
@@ -1397,7 +1145,7 @@ cdef class OrderBook:
             fault = caller_number(size, True, &number)
         if fault != LEGAL:
             self.counts[REJECTED] += 1
-            raise DecodeError(f"{size!r} @ {price!r}: {fault_text(fault).decode()}")
+            raise DecodeError(f"update: {fault_text(fault).decode()}")
         if price_e8 == 0:
             raise UsageError("no level has a price of 0")
         for i in range(2):
@@ -1760,7 +1508,7 @@ cdef class BookStore:
         cdef Scan s
         cdef OrderBook book
         _held = start_scan(&s, frame, self.layout)
-        if scan_frame(&s, s.start, self) == NULL:
+        if scan_frame(&s, s.source.start, self) == NULL:
             error = decode_error(&s)
             if error.symbol in self.books:
                 book = self.books[error.symbol]
@@ -1775,7 +1523,8 @@ cdef class BookStore:
             book = self.books.get(symbol)
             if book is None:
                 book = OrderBook(symbol, wire=(<Layout>self.layout).wire)
-        settle(book, &s, recv_ns)
+        if follows(book, &s):
+            settle(book, &s, recv_ns)
         return book if s.book != NULL else self.books.setdefault(book.symbol, book)
 
     def get(self, symbol, default=None):

@@ -88,6 +88,7 @@ static void move_levels(Ladder *ladder, int from, int to, int n) {
 static void insert_level(Ladder *ladder, int side, int64_t price, int64_t size) {
     int i = ladder->n;
     ladder->suspect = 1;
+    ladder->runs = ladder->recalled = 0; /* they would have to move, too */
     while (i && better(side, price, ladder->price[i - 1])) i--;
     if (ladder->n == LEVELS) {
         ladder->truncated = 1;
