@@ -77,7 +77,7 @@ cdef extern from "_json.h" nogil:
     Bytes skip_value(Source* s, Bytes p, int depth)
 
 cdef extern from "_plain.h" nogil:
-    enum: TOKEN
+    enum: TOKEN, ROOM
     ctypedef struct Token:
         unsigned char text[TOKEN]
         unsigned char mask[TOKEN]
@@ -86,6 +86,7 @@ cdef extern from "_plain.h" nogil:
         Token opening
         Token between
         int quoted
+        int room
     bint stands(Bytes p, const Token* token)
     Bytes plain_number(Bytes p, int64_t* e8)
     int plain_levels(
@@ -103,10 +104,12 @@ cdef extern from "_levels.h" nogil:
     ctypedef struct Book:
         Age ages[2][2][LEVELS]
         int aged
-        int recalled
         int standing[2]
+        int recalled[2]
     ctypedef struct Ladder:
         int n
+        int old
+        int suspect
         int unsorted
         int truncated
         int skipped
@@ -114,20 +117,21 @@ cdef extern from "_levels.h" nogil:
         int64_t* size
         uint16_t* where
     Half* live_half(Book* book)
-    bint better(int side, int64_t one, int64_t other)
     void start_ladder(Ladder* ladder)
     void add_level(Ladder* ladder, int side, int64_t price, int64_t size)
     void add_levels(Ladder* ladder, int side, int n)
     bint unambiguous(const Ladder* ladder)
-    int recall_levels(
-        Book* book, Ladder* ladder, int side, int* old, Bytes start, Bytes* at, Bytes end)
+    enum: BEFORE_LEVEL, BEHIND_LEVEL
+    int follow_levels(
+        Book* book, Ladder* ladder, int side, const Spelling* spelling,
+        Bytes start, Bytes* at, Bytes end, int patience, int64_t recv_ns)
+    void pass_ages(Book* book, Ladder* ladder, int side, int64_t recv_ns)
+    void forget_ages(Ladder* ladder)
     void start_from_book(Ladder* ladder, Book* book, int side)
     bint put_level(Ladder* ladder, int side, int64_t price, int64_t size)
     int difference(Book* book, const Ladder* draft)
-    void pass_ages(Book* book, const Ladder* draft, int64_t recv_ns)
     void publish(Book* book, const Ladder* draft, int64_t update_count)
     void remember(Book* book, const Ladder* draft, Bytes text, int64_t n)
-    void forget_runs(Ladder* draft)
     int64_t read_best(const Book* book, int row)
     void read_top(const Book* book, int64_t* best)
     int64_t read_levels(const Book* book, int64_t[LEVELS]* rows, int* bids, int* asks)
@@ -248,6 +252,7 @@ cdef struct Scan:
     Rules* rules
     PyObject* book       # the OrderBook that this is for, borrowed; NULL where there is none yet
     uint64_t updates     # how many that has had
+    int64_t recv_ns
     bint is_book
     unsigned int seen    # the roles that the frame has filled
     Text symbol          # p is NULL until it is read
@@ -446,39 +451,43 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
     cdef Ladder* ladder = &s.draft[side]
     cdef Level level
     cdef Book* book = NULL
-    cdef int64_t* price = NULL
     cdef Bytes begin = p
     cdef bint more = True
-    cdef int old = 0, olds = 0, few = 1, most, inexact = s.inexact
+    cdef int olds = 0, most = LEVELS, patience = 0, reached, inexact = s.inexact
     if peek(&s.source, p) != c'[':
         return refuse(&s.source, p, b"a side must be a list")
     start_ladder(ladder)
     if s.book != NULL:
         book = core(<OrderBook>s.book)
         olds = book.standing[side]
-        price = live_half(book).rows[2 * side]
-        few = 1 if book.recalled else 16
-    most = few
+        if olds:
+            patience = 8 if book.recalled[side] else 1
+            most = 2 * patience
     p = blanks(&s.source, p + 1)
     if peek(&s.source, p) == c']':
         more = False
         p += 1
     while more:
-        if old < olds and recall_levels(book, ladder, side, &old, s.source.start, &p, s.source.end):
-            most = 1
-            if old < olds:
-                p = blanks(&s.source, p)
-                continue
-        elif scan_plain_levels(s, &p, side, most if old < olds else LEVELS):
-            most = min(2 * most, LEVELS)
-            while old < olds and not better(side, ladder.price[ladder.n - 1], price[old]):
-                old += 1
+        reached = BEFORE_LEVEL
+        if ladder.old < olds:
+            reached = follow_levels(
+                book, ladder, side, &s.rules.spelling[s.rules.usual],
+                s.source.start, &p, s.source.end, patience, s.recv_ns)
+            p = blanks(&s.source, p)
+        if reached == BEHIND_LEVEL:
+            pass
+        elif scan_plain_levels(s, &p, side, most):
+            most = min(4 * most, LEVELS)
         else:
             ladder.where[ladder.n] = <uint16_t>(p - s.source.start)
             p = scan_level(s, p, True, &level)
             if p == NULL:
                 return NULL
             add_level(ladder, side, level.price, level.size)
+        if ladder.suspect:
+            olds = 0
+        elif ladder.old < olds:
+            pass_ages(book, ladder, side, s.recv_ns)
         ladder.where[ladder.n] = <uint16_t>(p - s.source.start)
         p = scan_separator(&s.source, p, c']', &more)
         if p == NULL:
@@ -726,12 +735,13 @@ cdef object decode_error(Scan* s):
     return DecodeError(s.source.reason.decode(), s.source.at - s.source.start, symbol_text(s))
 
 
-cdef object start_scan(Scan* s, object frame, Layout layout):
+cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     """Points a Scan at a frame of any type; what it returns keeps the bytes where they are."""
     cdef Py_ssize_t n
     cdef object held = frame
     memset(s, 0, sizeof(Scan) - 2 * sizeof(Ladder))  # the draft comes last
     s.version = s.kind = -1
+    s.recv_ns = recv_ns
     if isinstance(frame, bytes):
         s.source.start = <Bytes>PyBytes_AS_STRING(frame)
         n = PyBytes_GET_SIZE(frame)
@@ -825,6 +835,7 @@ cdef class Layout:
                 if role == SIZE and is_plain(price + name) and rules.spellings < MAX_SPELLINGS:
                     spelling = &rules.spelling[rules.spellings]
                     spelling.quoted = quote == '"'
+                    spelling.room = ROOM
                     rules.spellings += (
                         set_token(&spelling.opening, '{"%s":"' % price)
                         and set_token(&spelling.between, '","%s":%s' % (name, quote)))
@@ -869,11 +880,12 @@ cdef int commit(
     OrderBook book, Ladder* draft, int64_t ts_ms, int64_t recv_ns, bint whole
 ) noexcept:
     """Makes a draft the book. Everything about it has been checked."""
-    cdef int change = difference(core(book), draft)
+    cdef int side, change = difference(core(book), draft)
     if whole and not book.is_valid:
         book.is_valid = True
         change = ALL_CHANGED
-    pass_ages(core(book), draft, recv_ns)
+    for side in range(2):
+        pass_ages(core(book), &draft[side], side, recv_ns)
     publish(core(book), draft, book.update_count + 1)
     book.held_version = -1
     book.last_change = change
@@ -1012,15 +1024,16 @@ cdef bint follows(OrderBook book, Scan* s) except -1:
     return not stale
 
 
-cdef int settle(OrderBook book, Scan* s, int64_t recv_ns) noexcept:
+cdef int settle(OrderBook book, Scan* s) noexcept:
     """Makes a frame the book that follows it."""
     cdef int change
     if s.book != NULL and s.updates != book.update_count:
         # A finalizer or signal handler, run by an allocation, has applied another frame meanwhile.
-        forget_runs(s.draft)
+        forget_ages(&s.draft[0])
+        forget_ages(&s.draft[1])
     book.counts[INEXACT] += s.inexact
     book.counts[ABSENT] += s.absent
-    change = commit(book, s.draft, s.ts_ms, recv_ns, s.kind != DELTA)
+    change = commit(book, s.draft, s.ts_ms, s.recv_ns, s.kind != DELTA)
     book.held_version = s.version
     remember(core(book), s.draft, s.source.start, s.source.end - s.source.start)
     return change
@@ -1084,7 +1097,7 @@ cdef class OrderBook:
         """
         cdef Scan s
         try:
-            _held = start_scan(&s, frame, self.layout)
+            _held = start_scan(&s, frame, self.layout, recv_ns)
             aim_scan(&s, <PyObject*>self)  # not before: a memoryview may run Python code
             if scan_frame(&s, s.source.start, None) == NULL or not s.is_book:
                 raise decode_error(&s)
@@ -1097,7 +1110,7 @@ cdef class OrderBook:
         is_new = follows(self, &s)
         if self.utf8 is None:
             bind(self, symbol_text(&s))
-        return settle(self, &s, recv_ns) if is_new else 0
+        return settle(self, &s) if is_new else 0
 
     def load(self, bids, asks, int64_t ts_ms=0, int64_t recv_ns=0):
         """Replaces the book by pairs of price and size, such as a REST snapshot has.
@@ -1507,7 +1520,7 @@ cdef class BookStore:
         """
         cdef Scan s
         cdef OrderBook book
-        _held = start_scan(&s, frame, self.layout)
+        _held = start_scan(&s, frame, self.layout, recv_ns)
         if scan_frame(&s, s.source.start, self) == NULL:
             error = decode_error(&s)
             if error.symbol in self.books:
@@ -1524,7 +1537,7 @@ cdef class BookStore:
             if book is None:
                 book = OrderBook(symbol, wire=(<Layout>self.layout).wire)
         if follows(book, &s):
-            settle(book, &s, recv_ns)
+            settle(book, &s)
         return book if s.book != NULL else self.books.setdefault(book.symbol, book)
 
     def get(self, symbol, default=None):

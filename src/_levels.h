@@ -42,27 +42,23 @@ typedef struct {
     Half half[2];      /* ... while the next book is written into the other */
     Age ages[2][2][LEVELS]; /* of the live levels, and room for the next ones */
     int aged;
-    int recalled; /* levels that the last draft took over */
     int standing[2]; /* levels that the last frame has, one by one; 0 where it does not tell */
+    int recalled[2]; /* ... of which so many stood as in the frame before */
     uint16_t where[2][LEVELS + 1]; /* in its text: where each begins, and the last one ends */
     unsigned char text[TEXT];
 } Book;
 
-/* Levels of the live book that a draft has taken over, from one index to another. */
-typedef struct {
-    int from, to, n;
-} Run;
-
 /* A side of the next book, while levels are added to it. */
 typedef struct {
     int n;
-    int runs, recalled;
+    int aged;     /* of these; the ages of the next book hold theirs */
+    int old;      /* the first level of the book that is not better than those */
+    int recalled; /* taken over from the book */
     int unsorted, truncated;
     int skipped, suspect; /* some level is not there; two may be at one price */
     int64_t previous;     /* the price of the level before, kept or not; 0 before the first */
     int64_t price[ROOMY], size[ROOMY];
     uint16_t where[ROOMY + 1]; /* each begins in the frame */
-    Run run[LEVELS];
 } Ladder;
 
 static inline Half *live_half(Book *book) { return &book->half[book->published & 1]; }
@@ -74,7 +70,7 @@ static inline int better(int side, int64_t one, int64_t other) {
 /* ---------------------------------------------------------------------------------- drafting */
 
 static void start_ladder(Ladder *ladder) {
-    ladder->n = ladder->runs = ladder->recalled = 0;
+    ladder->n = ladder->aged = ladder->old = ladder->recalled = 0;
     ladder->unsorted = ladder->truncated = ladder->skipped = ladder->suspect = 0;
     ladder->previous = 0;
 }
@@ -88,7 +84,7 @@ static void move_levels(Ladder *ladder, int from, int to, int n) {
 static void insert_level(Ladder *ladder, int side, int64_t price, int64_t size) {
     int i = ladder->n;
     ladder->suspect = 1;
-    ladder->runs = ladder->recalled = 0; /* they would have to move, too */
+    ladder->aged = ladder->old = 0; /* they would have to move, too */
     while (i && better(side, price, ladder->price[i - 1])) i--;
     if (ladder->n == LEVELS) {
         ladder->truncated = 1;
@@ -154,48 +150,147 @@ static int unambiguous(const Ladder *ladder) {
     return 1;
 }
 
-/* Levels that stand at `at` byte for byte as in the last frame, from its level `old` on, as mostly
- * they do: they are taken over unread. What is equal from where one level begins to where another
- * does has to mean the same. Returns how many there are; `at` is then behind the last one, and its
- * comma if another one followed it in the last frame.
- */
-static int recall_levels(
-    Book *book, Ladder *ladder, int side, int *old, const unsigned char *start,
-    const unsigned char **at, const unsigned char *end
+/* The index of the first level that is not better than a price. */
+static int find_level(const int64_t *prices, int n, int side, int64_t price) {
+    int low = 0, high = n;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (better(side, prices[middle], price)) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* Levels of the draft that got their ages, and where, are found in the book one after another: few by
+ * a walk along it; of many, which a walk would have to guess its way to, those first that are
+ * not there, by a bit for each price. */
+enum { FEW = 8, BITS = 8192 };
+
+static inline unsigned bit_of(int64_t price) {
+    return (unsigned)((uint64_t)price * 0x9E3779B97F4A7C15u >> 51);
+}
+
+static inline void pass_age(
+    Book *book, Ladder *ladder, int side, int i, int old, int64_t recv_ns
 ) {
-    const uint16_t *where = &book->where[side][*old];
-    const int64_t *price = &live_half(book)->rows[2 * side][*old];
-    const int64_t *size = &live_half(book)->rows[2 * side + 1][*old];
-    const int left = book->standing[side] - *old;
-    const int64_t most = where[left] - where[0];
-    const int64_t equal = where[0] + equal_bytes(
-        &book->text[where[0]], *at, most < end - *at ? most : end - *at);
-    const int shift = (int)(*at - start) - where[0];
-    uint16_t *to = &ladder->where[ladder->n];
-    Run *run = &ladder->run[ladder->runs];
-    int n = 0;
-    if (where[1] > equal) return 0;
-    for (; n < left && where[n + 1] <= equal; n++) to[n] = (uint16_t)(where[n] + shift);
-    if (ladder->n + n > LEVELS ||
-        (ladder->n && !better(side, ladder->price[ladder->n - 1], price[0]))) return 0;
-    memcpy(&ladder->price[ladder->n], price, (size_t)n * sizeof(int64_t));
-    memcpy(&ladder->size[ladder->n], size, (size_t)n * sizeof(int64_t));
-    run->from = *old;
-    run->to = ladder->n;
-    run->n = n;
-    ladder->runs++;
-    ladder->recalled += n;
-    ladder->n += n;
-    ladder->previous = price[n - 1];
-    *old += n;
-    *at += where[n] - where[0];
-    return n;
+    const Half *half = live_half(book);
+    const Age *from = &book->ages[book->aged][side][old];
+    Age *to = &book->ages[1 - book->aged][side][i];
+    const int same = half->rows[2 * side + 1][old] == ladder->size[i];
+    to->price_ns = from->price_ns;
+    to->size_ns = same ? from->size_ns : recv_ns;
+}
+
+static void pass_many_ages(Book *book, Ladder *ladder, const int side, int64_t recv_ns) {
+    const int64_t *price = live_half(book)->rows[2 * side];
+    Age *to = book->ages[1 - book->aged][side];
+    const int stop = (int)live_half(book)->n[side];
+    uint64_t bits[BITS / 64] = {0};
+    int i, old = ladder->old;
+    for (i = old; i < stop; i++) bits[bit_of(price[i]) / 64] |= 1ull << bit_of(price[i]) % 64;
+    for (i = ladder->aged; i < ladder->n; i++) {
+        const int64_t wanted = ladder->price[i];
+        to[i].price_ns = to[i].size_ns = recv_ns;
+        if (!(bits[bit_of(wanted) / 64] >> bit_of(wanted) % 64 & 1)) continue;
+        if (old == stop || price[old] != wanted) old += find_level(price + old, stop - old, side, wanted);
+        if (old < stop && price[old] == wanted) pass_age(book, ladder, side, i, old++, recv_ns);
+    }
+    if (ladder->n) old += find_level(price + old, stop - old, side, ladder->price[ladder->n - 1]);
+    ladder->old = old;
+}
+
+/* Gives the levels of a draft their ages: that of the level of the book at the same price; without
+ * one, a level is new. */
+static void pass_ages(Book *book, Ladder *ladder, const int side, int64_t recv_ns) {
+    const int64_t *price = live_half(book)->rows[2 * side];
+    const int stop = (int)live_half(book)->n[side];
+    Age *to = book->ages[1 - book->aged][side];
+    int i;
+    if (ladder->n - ladder->aged > FEW) pass_many_ages(book, ladder, side, recv_ns);
+    else for (i = ladder->aged; i < ladder->n; i++) {
+        const int64_t wanted = ladder->price[i];
+        while (ladder->old < stop && better(side, price[ladder->old], wanted)) ladder->old++;
+        to[i].price_ns = to[i].size_ns = recv_ns;
+        if (ladder->old < stop && price[ladder->old] == wanted) pass_age(book, ladder, side, i, ladder->old++, recv_ns);
+    }
+    ladder->aged = ladder->n;
+}
+
+/* Where follow_levels() has stopped. */
+enum { BEFORE_LEVEL, BEHIND_LEVEL };
+
+/* Levels that are much like those of the last frame, from `at` on; each goes where it belongs, with
+ * its age. What stands byte for byte as it stood is taken over unread: what is equal from where one
+ * level begins to where another does has to mean the same. What does not is read, if it is plain,
+ * and in order; `patience` tells how many of these in a row are worth the way back to what is equal.
+ * For a ladder whose levels have all got their ages.
+ */
+static int follow_levels(
+    Book *book, Ladder *ladder, const int side, const Spelling *spelling,
+    const unsigned char *start, const unsigned char **at, const unsigned char *end,
+    int patience, int64_t recv_ns
+) {
+    const Half *half = live_half(book);
+    const int64_t *const old_price = half->rows[2 * side], *const old_size = half->rows[2 * side + 1];
+    const uint16_t *const where = book->where[side];
+    const Age *const from = book->ages[book->aged][side];
+    Age *const to = book->ages[1 - book->aged][side];
+    const int olds = book->standing[side];
+    const unsigned char *p = *at;
+    int n = ladder->n, old = ladder->old, misses = 0, stop = BEFORE_LEVEL;
+    const int first = n;
+    while (n < LEVELS) {
+        if (old < olds) {
+            const int64_t length = where[old + 1] - where[old];
+            if (end - p >= length && same_bytes(&book->text[where[old]], p, length)) {
+                ladder->price[n] = old_price[old];
+                ladder->size[n] = old_size[old];
+                ladder->where[n] = (uint16_t)(p - start);
+                to[n] = from[old];
+                p += length;
+                n++;
+                old++;
+                misses = 0;
+                if (old < olds) continue; /* its comma was taken over, too */
+                stop = BEHIND_LEVEL;
+                break;
+            }
+        }
+        if (misses == patience || end - p < spelling->room) break;
+        {
+            int64_t price, size;
+            const unsigned char *after = one_plain_level(p, spelling, &price, &size);
+            if (!after || !price || !size || (n && !better(side, ladder->price[n - 1], price))) break;
+            while (old < olds && better(side, old_price[old], price)) old++;
+            ladder->price[n] = price;
+            ladder->size[n] = size;
+            ladder->where[n] = (uint16_t)(p - start);
+            to[n].price_ns = to[n].size_ns = recv_ns;
+            if (old < olds && old_price[old] == price) {
+                to[n].price_ns = from[old].price_ns;
+                if (old_size[old] == size) to[n].size_ns = from[old].size_ns;
+                old++;
+            }
+            n++;
+            misses++;
+            p = after;
+            if (*p != ',') {
+                stop = BEHIND_LEVEL;
+                break;
+            }
+            p++;
+        }
+    }
+    ladder->n = ladder->aged = n;
+    ladder->old = old;
+    ladder->recalled += n - first - misses;
+    if (n > first) ladder->previous = ladder->price[n - 1];
+    *at = p;
+    return stop;
 }
 
 /* For a draft whose book was written meanwhile. */
-static void forget_runs(Ladder *draft) {
-    draft[0].runs = draft[0].recalled = draft[1].runs = draft[1].recalled = 0;
-}
+static void forget_ages(Ladder *ladder) { ladder->aged = ladder->old = 0; }
 
 /* The levels of the book, to be changed one by one. */
 static void start_from_book(Ladder *ladder, Book *book, int side) {
@@ -206,21 +301,10 @@ static void start_from_book(Ladder *ladder, Book *book, int side) {
     memcpy(ladder->size, half->rows[2 * side + 1], sizeof half->rows[0]);
 }
 
-/* The index of the first level that is not better than a price. */
-static int find_level(const Ladder *ladder, int side, int64_t price) {
-    int low = 0, high = ladder->n;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (better(side, ladder->price[middle], price)) low = middle + 1;
-        else high = middle;
-    }
-    return low;
-}
-
 /* Gives the level at a price its new size; 0 deletes it. The best 100 stay. Returns 0 for the
  * deletion of a level that is not there. */
 static int put_level(Ladder *ladder, int side, int64_t price, int64_t size) {
-    const int i = find_level(ladder, side, price);
+    const int i = find_level(ladder->price, ladder->n, side, price);
     const int found = i < ladder->n && ladder->price[i] == price;
     if (size == 0) {
         if (!found) return 0;
@@ -256,66 +340,6 @@ static int difference(Book *book, const Ladder *draft) {
     return bits;
 }
 
-/* Finds prices among those of a side: where few have to be found by walking along, where many by a
- * table, since a walk from price to price waits for each step or guesses it wrong. */
-enum { FEW = 16, SLOTS = 1024, SEVERAL = 255 };
-
-static inline unsigned slot_of(int64_t price) {
-    return (unsigned)((uint64_t)price * 0x9E3779B97F4A7C15u >> 54);
-}
-
-static void fill_slots(unsigned char *slots, const int64_t *price, int n) {
-    int i;
-    memset(slots, 0, SLOTS);
-    for (i = 0; i < n; i++) {
-        unsigned char *slot = &slots[slot_of(price[i])];
-        *slot = *slot ? SEVERAL : (unsigned char)(i + 1);
-    }
-}
-
-static inline void pass_ages_of(
-    Book *book, const Ladder *ladder, const int side, int64_t recv_ns
-) {
-    const Half *half = live_half(book);
-    const int64_t *price = half->rows[2 * side], *size = half->rows[2 * side + 1];
-    const Age *old = book->ages[book->aged][side];
-    Age *new = book->ages[1 - book->aged][side];
-    const int olds = (int)half->n[side], many = ladder->n - ladder->recalled > FEW;
-    unsigned char slots[SLOTS];
-    int i = 0, j = 0, k;
-    if (many) fill_slots(slots, price, olds);
-    for (k = 0; k <= ladder->runs; k++) {
-        const Run *run = &ladder->run[k];
-        const int stop = k < ladder->runs ? run->to : ladder->n;
-        for (; i < stop; i++) {
-            const int64_t wanted = ladder->price[i];
-            const int slot = many ? slots[slot_of(wanted)] : SEVERAL;
-            new[i].price_ns = new[i].size_ns = recv_ns;
-            if (slot == 0) continue;
-            if (slot != SEVERAL) j = slot - 1;
-            else if (many) for (j = 0; j < olds && better(side, price[j], wanted);) j++;
-            else while (j < olds && better(side, price[j], wanted)) j++;
-            if (j < olds && price[j] == wanted) {
-                new[i].price_ns = old[j].price_ns;
-                if (size[j] == ladder->size[i]) new[i].size_ns = old[j].size_ns;
-            }
-        }
-        if (k < ladder->runs) {
-            memcpy(&new[i], &old[run->from], (size_t)run->n * sizeof(Age));
-            i += run->n;
-            j = run->from + run->n;
-        }
-    }
-}
-
-/* A level is as old as the level of the book at its price; without one, it is new. */
-static void pass_ages(Book *book, const Ladder *draft, int64_t recv_ns) {
-    pass_ages_of(book, &draft[0], 0, recv_ns);
-    pass_ages_of(book, &draft[1], 1, recv_ns);
-    book->aged = 1 - book->aged;
-    book->recalled = draft[0].recalled + draft[1].recalled;
-}
-
 static void put_words(int64_t *to, const int64_t *from, int n) {
     int i = 0;
     for (; n - i >= 4; i += 4) {
@@ -346,6 +370,7 @@ static void publish(Book *book, const Ladder *draft, int64_t update_count) {
     }
     writes_before_this();
     put(&book->published, book->published + 1);
+    book->aged = 1 - book->aged;
     book->standing[0] = book->standing[1] = 0;
 }
 
@@ -358,6 +383,7 @@ static void remember(Book *book, const Ladder *draft, const unsigned char *text,
         const Ladder *ladder = &draft[side];
         if (ladder->suspect || ladder->skipped || ladder->truncated) continue;
         book->standing[side] = ladder->n;
+        book->recalled[side] = ladder->recalled;
         memcpy(book->where[side], ladder->where, (size_t)(ladder->n + 1) * sizeof(uint16_t));
     }
 }

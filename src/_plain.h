@@ -26,9 +26,9 @@
 #endif
 
 enum {
-    ROOM = 72,   /* bytes from the first of a level that may be read */
-    BEFORE = 16, /* ... and bytes before it */
     TOKEN = 16,
+    BEFORE = 16, /* bytes before a level that may be read */
+    ROOM = 72,   /* ... and from its first on; mostly fewer */
 };
 
 /* A constant of up to 16 bytes, to be compared at once whatever its length. */
@@ -40,6 +40,7 @@ typedef struct {
 typedef struct {
     Token opening, between;
     int quoted; /* whether the size is in quotes; the price of a plain level always is */
+    int room;   /* bytes from the first of a level on that may be read */
 } Spelling;
 
 static inline uint64_t load8(const unsigned char *p) {
@@ -59,22 +60,20 @@ static inline __m128i bytes16(const unsigned char *p) {
 }
 #endif
 
-/* The first of n bytes in which a and b differ; n if none does. */
-static inline int64_t equal_bytes(const unsigned char *a, const unsigned char *b, int64_t n) {
-    int64_t i = 0;
+/* Whether n bytes are the same: mostly about as many as a level has. */
+static inline int same_bytes(const unsigned char *a, const unsigned char *b, int64_t n) {
 #if HAS_QUOTED_LEVEL
-    for (; n - i >= 64; i += 64) {
-        const __m128i one = _mm_cmpeq_epi8(bytes16(a + i), bytes16(b + i));
-        const __m128i two = _mm_cmpeq_epi8(bytes16(a + i + 16), bytes16(b + i + 16));
-        const __m128i three = _mm_cmpeq_epi8(bytes16(a + i + 32), bytes16(b + i + 32));
-        const __m128i four = _mm_cmpeq_epi8(bytes16(a + i + 48), bytes16(b + i + 48));
-        const __m128i all = _mm_and_si128(_mm_and_si128(one, two), _mm_and_si128(three, four));
-        if (_mm_movemask_epi8(all) != 0xFFFF) break;
+    if (16 <= n && n <= 48) {
+        const int64_t last = n - 16, middle = last < 16 ? last : 16;
+        const __m128i same = _mm_and_si128(
+            _mm_cmpeq_epi8(bytes16(a), bytes16(b)),
+            _mm_and_si128(
+                _mm_cmpeq_epi8(bytes16(a + middle), bytes16(b + middle)),
+                _mm_cmpeq_epi8(bytes16(a + last), bytes16(b + last))));
+        return _mm_movemask_epi8(same) == 0xFFFF;
     }
 #endif
-    for (; n - i >= 8 && load8(a + i) == load8(b + i); i += 8) {}
-    while (i < n && a[i] == b[i]) i++;
-    return i;
+    return memcmp(a, b, (size_t)n) == 0;
 }
 
 /* Digit by digit on purpose, and each with a branch of its own: the processor guesses where the
@@ -233,6 +232,21 @@ static inline const unsigned char *quoted_level(
 }
 #endif
 
+/* One level, with `room` bytes to be read. */
+static inline const unsigned char *one_plain_level(
+    const unsigned char *p, const Spelling *spelling, int64_t *price, int64_t *size
+) {
+#if HAS_QUOTED_LEVEL
+    const Pattern pattern = {
+        bytes16(spelling->opening.text), bytes16(spelling->opening.mask),
+        bytes16(spelling->between.text), bytes16(spelling->between.mask),
+        spelling->opening.n, spelling->between.n};
+    const unsigned char *after = spelling->quoted ? quoted_level(p, &pattern, price, size) : 0;
+    if (after) return after;
+#endif
+    return plain_level(p, spelling, price, size);
+}
+
 /* Levels that follow each other, with nothing between them but a comma, up to `most` of them. Puts
  * their prices, their sizes and where each begins, counted from `base`; returns how many there are,
  * and in `at` what follows the last. No byte is read at or behind `end`. */
@@ -244,15 +258,9 @@ static int plain_levels(
     const unsigned char *const frame = base, *p = *at;
     int64_t moved = 0; /* where a byte of the tail stands in the frame, less where in the tail */
     int n = 0;
-#if HAS_QUOTED_LEVEL
-    const Pattern pattern = {
-        bytes16(spelling->opening.text), bytes16(spelling->opening.mask),
-        bytes16(spelling->between.text), bytes16(spelling->between.mask),
-        spelling->opening.n, spelling->between.n};
-#endif
     for (;;) {
         const unsigned char *after;
-        if (end - p < ROOM) {
+        if (end - p < spelling->room) {
             memset(tail, 0, sizeof tail);
             memcpy(tail + BEFORE, p, (size_t)(end - p));
             moved = p - base - BEFORE;
@@ -260,11 +268,7 @@ static int plain_levels(
             p = tail + BEFORE;
             end = tail + sizeof tail; /* which no level reaches: zeros come first */
         }
-#if HAS_QUOTED_LEVEL
-        after = spelling->quoted ? quoted_level(p, &pattern, &price[n], &size[n]) : 0;
-        if (!after)
-#endif
-            after = plain_level(p, spelling, &price[n], &size[n]);
+        after = one_plain_level(p, spelling, &price[n], &size[n]);
         if (!after) break;
         where[n++] = (uint16_t)(p - base + moved);
         *at = frame + moved + (after - base);
