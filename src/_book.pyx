@@ -77,7 +77,7 @@ cdef extern from "_json.h" nogil:
     Bytes skip_value(Source* s, Bytes p, int depth)
 
 cdef extern from "_plain.h" nogil:
-    enum: TOKEN, ROOM
+    enum: TOKEN, NUMBERS
     ctypedef struct Token:
         unsigned char text[TOKEN]
         unsigned char mask[TOKEN]
@@ -105,7 +105,7 @@ cdef extern from "_levels.h" nogil:
         Age ages[2][2][LEVELS]
         int aged
         int standing[2]
-        int recalled[2]
+        int alike[2]
     ctypedef struct Ladder:
         int n
         int old
@@ -242,7 +242,7 @@ cdef struct Rules:
 
 # Where a walk over the fields of an object has come to.
 cdef struct Walk:
-    bint begun
+    unsigned char before  # what stands before the next field: a brace or a comma
     int next            # the key that probably comes next
     int role            # of the field that is reached; -1 behind the object
     unsigned int seen   # a bit for each role
@@ -291,7 +291,7 @@ cdef bint is_text(Text* text, Key* key) noexcept:
 
 
 cdef inline void begin_walk(Walk* walk) noexcept:
-    walk.begun = False
+    walk.before = c'{'
     walk.next = 0
     walk.seen = 0
 
@@ -306,32 +306,38 @@ cdef Bytes next_field(Scan* s, Bytes p, Keys* keys, Walk* walk) noexcept:
     cdef bint more = True
     cdef int i
     while True:
-        if walk.begun:
-            p = scan_separator(&s.source, p, c'}', &more)
-            if p == NULL:
-                return NULL
-        else:
-            if peek(&s.source, p) != c'{':
-                return refuse(&s.source, p, b"an object must stand here")
-            p = blanks(&s.source, p + 1)
-            if peek(&s.source, p) == c'}':
-                more = False
-                p += 1
-            walk.begun = True
-        walk.role = -1
-        if not more:
-            return p
-        key_at = p
         i = walk.next
-        if i < keys.n and s.source.end - p > TOKEN and stands(p, &keys.key[i].token):
-            p = blanks(&s.source, p + keys.key[i].token.n)
+        key_at = p + 1
+        if (
+            i < keys.n and s.source.end - p > TOKEN + 1 and p[0] == walk.before
+            and stands(key_at, &keys.key[i].token)
+        ):  # as it mostly comes
+            p = key_at + keys.key[i].token.n
+            if p[0] <= c' ':
+                p = blanks(&s.source, p)
         else:
+            if walk.before == c'{':
+                if peek(&s.source, p) != c'{':
+                    return refuse(&s.source, p, b"an object must stand here")
+                p = blanks(&s.source, p + 1)
+                if peek(&s.source, p) == c'}':
+                    more = False
+                    p += 1
+            else:
+                p = scan_separator(&s.source, p, c'}', &more)
+                if p == NULL:
+                    return NULL
+            walk.role = -1
+            if not more:
+                return p
+            key_at = p
             p = scan_key(&s.source, p, &text)
             if p == NULL:
                 return NULL
             i = 0
             while i < keys.n and not is_text(&text, &keys.key[i]):
                 i += 1
+        walk.before = c','
         walk.next = i + 1
         if i < keys.n and keys.key[i].role != IGNORED:
             walk.role = keys.key[i].role
@@ -453,23 +459,21 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
     cdef Book* book = NULL
     cdef Bytes begin = p
     cdef bint more = True
-    cdef int olds = 0, most = LEVELS, patience = 0, reached, inexact = s.inexact
+    cdef int most = LEVELS, patience = 0, reached, inexact = s.inexact
     if peek(&s.source, p) != c'[':
         return refuse(&s.source, p, b"a side must be a list")
     start_ladder(ladder)
     if s.book != NULL:
         book = core(<OrderBook>s.book)
-        olds = book.standing[side]
-        if olds:
-            patience = 8 if book.recalled[side] else 1
-            most = 2 * patience
+        if book.standing[side] and book.alike[side]:
+            patience = most = 8
     p = blanks(&s.source, p + 1)
     if peek(&s.source, p) == c']':
         more = False
         p += 1
     while more:
         reached = BEFORE_LEVEL
-        if ladder.old < olds:
+        if patience and not ladder.suspect:
             reached = follow_levels(
                 book, ladder, side, &s.rules.spelling[s.rules.usual],
                 s.source.start, &p, s.source.end, patience, s.recv_ns)
@@ -477,17 +481,13 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
         if reached == BEHIND_LEVEL:
             pass
         elif scan_plain_levels(s, &p, side, most):
-            most = min(4 * most, LEVELS)
+            most = min(2 * most, LEVELS)
         else:
             ladder.where[ladder.n] = <uint16_t>(p - s.source.start)
             p = scan_level(s, p, True, &level)
             if p == NULL:
                 return NULL
             add_level(ladder, side, level.price, level.size)
-        if ladder.suspect:
-            olds = 0
-        elif ladder.old < olds:
-            pass_ages(book, ladder, side, s.recv_ns)
         ladder.where[ladder.n] = <uint16_t>(p - s.source.start)
         p = scan_separator(&s.source, p, c']', &more)
         if p == NULL:
@@ -748,8 +748,10 @@ cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     elif isinstance(frame, str):
         try:
             s.source.start = <Bytes>PyUnicode_AsUTF8AndSize(frame, &n)
-        except UnicodeEncodeError as error:
-            raise DecodeError("text that has no UTF-8", len(frame[:error.start].encode())) from None
+        except UnicodeEncodeError:  # a lone surrogate, which will be refused where it stands
+            held = frame.encode(errors="surrogatepass")
+            s.source.start = <Bytes>PyBytes_AS_STRING(held)
+            n = PyBytes_GET_SIZE(held)
     elif isinstance(frame, (bytearray, memoryview)):
         try:
             held = memoryview(frame).cast("B")
@@ -835,10 +837,10 @@ cdef class Layout:
                 if role == SIZE and is_plain(price + name) and rules.spellings < MAX_SPELLINGS:
                     spelling = &rules.spelling[rules.spellings]
                     spelling.quoted = quote == '"'
-                    spelling.room = ROOM
                     rules.spellings += (
                         set_token(&spelling.opening, '{"%s":"' % price)
                         and set_token(&spelling.between, '","%s":%s' % (name, quote)))
+                    spelling.room = spelling.opening.n + spelling.between.n + NUMBERS
 
 
 cdef dict _layouts = {}
@@ -1096,14 +1098,11 @@ cdef class OrderBook:
         SymbolMismatch. Format: seed 003, OrderBook, and contract section 2.
         """
         cdef Scan s
-        try:
-            _held = start_scan(&s, frame, self.layout, recv_ns)
-            aim_scan(&s, <PyObject*>self)  # not before: a memoryview may run Python code
-            if scan_frame(&s, s.source.start, None) == NULL or not s.is_book:
-                raise decode_error(&s)
-        except DecodeError:
+        _held = start_scan(&s, frame, self.layout, recv_ns)
+        aim_scan(&s, <PyObject*>self)  # not before: a memoryview may run Python code
+        if scan_frame(&s, s.source.start, None) == NULL or not s.is_book:
             self.counts[REJECTED] += 1
-            raise
+            raise decode_error(&s)
         if self.utf8 is not None and not is_symbol_of(self, &s):
             self.counts[REJECTED] += 1
             raise SymbolMismatch(f"a frame of {symbol_text(&s)} for the book of {self.symbol}")

@@ -90,18 +90,12 @@ static const unsigned char *scan_string(Source *s, const unsigned char *p, Text 
     const unsigned char *const first = ++p;
     int escaped = 0;
     for (;;) {
-        const unsigned char c = peek(s, p);
-        if (c == '"') break;
+        while (p < s->end && (*p >= ' ') & (*p < 0x80) & (*p != '"') & (*p != '\\')) p++;
         if (p >= s->end) return refuse(s, s->end, "string without an end");
-        if (c < 0x20) return refuse(s, p, "control character in a string");
-        if (c == '\\') {
-            escaped = 1;
-            p = scan_escape(s, p);
-        } else if (c >= 0x80) {
-            p = scan_utf8(s, p);
-        } else {
-            p++;
-        }
+        if (*p == '"') break;
+        if (*p < ' ') return refuse(s, p, "control character in a string");
+        escaped |= *p == '\\';
+        p = *p == '\\' ? scan_escape(s, p) : scan_utf8(s, p);
         if (!p) return 0;
     }
     out->p = first;
@@ -220,11 +214,13 @@ static const unsigned char *scan_integer(
     Source *s, const unsigned char *p, int64_t *value, const char *wrong
 ) {
     const unsigned char *const first = p;
-    const int64_t most = s->end - p < INTEGER_DIGITS ? s->end - p : INTEGER_DIGITS;
+    const unsigned char *const stop = s->end - p < INTEGER_DIGITS ? s->end : p + INTEGER_DIGITS;
     int64_t read = 0;
-    while (p - first < most && is_digit(*p)) read = read * 10 + (*p++ - '0');
-    if (p == first || (*first == '0' && p - first > 1) || is_digit(peek(s, p)) ||
-        peek(s, p) == '.' || (peek(s, p) | 0x20) == 'e') return refuse(s, first, wrong);
+    unsigned char next;
+    for (; p < stop && is_digit(*p); p++) read = read * 10 + (*p - '0');
+    next = peek(s, p);
+    if (p == first || (*first == '0' && p - first > 1) || is_digit(next) || next == '.' ||
+        (next | 0x20) == 'e') return refuse(s, first, wrong);
     *value = read;
     return p;
 }
@@ -260,6 +256,7 @@ static const unsigned char *skip_value(Source *s, const unsigned char *p, int de
     int64_t exponent;
     int more = 1;
     Text text;
+    if (number_parts(p, s->end, &point, &last, &exponent, &after)) return after;
     if (c == '"') return scan_string(s, p, &text);
     if (c == '{' || c == '[') {
         const unsigned char closing = c + 2; /* ASCII has '{' '}' and '[' ']' two apart */
@@ -275,8 +272,7 @@ static const unsigned char *skip_value(Source *s, const unsigned char *p, int de
     }
     if (left >= 4 && (!memcmp(p, "true", 4) || !memcmp(p, "null", 4))) return p + 4;
     if (left >= 5 && !memcmp(p, "false", 5)) return p + 5;
-    if (number_parts(p, s->end, &point, &last, &exponent, &after)) return after;
-    return refuse(s, p, "not a JSON value");
+    return refuse(s, after, "not a JSON value");
 }
 
 #endif

@@ -16,6 +16,7 @@
 enum {
     LEVELS = 100,       /* that are kept a side */
     ROOMY = 2 * LEVELS, /* ... and as many that are not placed yet */
+    BLOCK = 4,          /* levels are copied so many at a time, and so past the last one */
     TEXT = 12288,       /* bytes of a frame that are remembered; a longer one is not */
 };
 
@@ -40,12 +41,12 @@ typedef struct {
 typedef struct {
     int64_t published; /* how often; its lowest bit says which half is live */
     Half half[2];      /* ... while the next book is written into the other */
-    Age ages[2][2][LEVELS]; /* of the live levels, and room for the next ones */
+    Age ages[2][2][LEVELS + BLOCK]; /* of the live levels, and room for the next ones */
     int aged;
     int standing[2]; /* levels that the last frame has, one by one; 0 where it does not tell */
-    int recalled[2]; /* ... of which so many stood as in the frame before */
-    uint16_t where[2][LEVELS + 1]; /* in its text: where each begins, and the last one ends */
-    unsigned char text[TEXT];
+    int alike[2];    /* whether many of these stood in the book before */
+    uint16_t where[2][LEVELS + 1 + BLOCK]; /* in its text: where each begins, and the last one ends */
+    unsigned char text[TEXT + EQUAL_ROOM];
 } Book;
 
 /* A side of the next book, while levels are added to it. */
@@ -53,7 +54,7 @@ typedef struct {
     int n;
     int aged;     /* of these; the ages of the next book hold theirs */
     int old;      /* the first level of the book that is not better than those */
-    int recalled; /* taken over from the book */
+    int kept;     /* of these aged, with price and size */
     int unsorted, truncated;
     int skipped, suspect; /* some level is not there; two may be at one price */
     int64_t previous;     /* the price of the level before, kept or not; 0 before the first */
@@ -70,7 +71,7 @@ static inline int better(int side, int64_t one, int64_t other) {
 /* ---------------------------------------------------------------------------------- drafting */
 
 static void start_ladder(Ladder *ladder) {
-    ladder->n = ladder->aged = ladder->old = ladder->recalled = 0;
+    ladder->n = ladder->aged = ladder->old = ladder->kept = 0;
     ladder->unsorted = ladder->truncated = ladder->skipped = ladder->suspect = 0;
     ladder->previous = 0;
 }
@@ -84,7 +85,7 @@ static void move_levels(Ladder *ladder, int from, int to, int n) {
 static void insert_level(Ladder *ladder, int side, int64_t price, int64_t size) {
     int i = ladder->n;
     ladder->suspect = 1;
-    ladder->aged = ladder->old = 0; /* they would have to move, too */
+    ladder->aged = ladder->old = ladder->kept = 0; /* they would have to move, too */
     while (i && better(side, price, ladder->price[i - 1])) i--;
     if (ladder->n == LEVELS) {
         ladder->truncated = 1;
@@ -150,70 +151,88 @@ static int unambiguous(const Ladder *ladder) {
     return 1;
 }
 
-/* The index of the first level that is not better than a price. */
-static int find_level(const int64_t *prices, int n, int side, int64_t price) {
-    int low = 0, high = n;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (better(side, prices[middle], price)) low = middle + 1;
-        else high = middle;
+/* The index of the first level that is not better than a price. Nothing to guess: each step is taken,
+ * by a half or by nothing. */
+static inline int find_level(const int64_t *prices, int n, int side, int64_t price) {
+    int first = 0;
+    while (n > 0) {
+        const int step = (n + 1) / 2;
+        first += step & -better(side, prices[first + step - 1], price);
+        n -= step;
     }
-    return low;
+    return first;
 }
 
-/* Levels of the draft that got their ages, and where, are found in the book one after another: few by
- * a walk along it; of many, which a walk would have to guess its way to, those first that are
- * not there, by a bit for each price. */
-enum { FEW = 8, BITS = 8192 };
-
-static inline unsigned bit_of(int64_t price) {
-    return (unsigned)((uint64_t)price * 0x9E3779B97F4A7C15u >> 51);
+/* The level of the book that comes behind the price of the last level of a draft. */
+static int level_behind(const Half *half, const Ladder *ladder, int side) {
+    const int64_t *price = half->rows[2 * side], last = ladder->price[ladder->n - 1];
+    const int stop = (int)half->n[side];
+    const int i = ladder->old + find_level(price + ladder->old, stop - ladder->old, side, last);
+    return i + (i < stop && price[i] == last);
 }
 
-static inline void pass_age(
-    Book *book, Ladder *ladder, int side, int i, int old, int64_t recv_ns
+/* One bit for each price of the book tells mostly that a price is not there, where a walk along the
+ * book would have to guess each step. */
+static inline uint64_t bit_of(int64_t price, int shift) {
+    return (uint64_t)price * 0x9E3779B97F4A7C15u >> shift;
+}
+
+static inline void match_ages(
+    Book *book, Ladder *ladder, int side, int stop, int64_t recv_ns, uint64_t *bits, const int shift
 ) {
     const Half *half = live_half(book);
-    const Age *from = &book->ages[book->aged][side][old];
-    Age *to = &book->ages[1 - book->aged][side][i];
-    const int same = half->rows[2 * side + 1][old] == ladder->size[i];
-    to->price_ns = from->price_ns;
-    to->size_ns = same ? from->size_ns : recv_ns;
-}
-
-static void pass_many_ages(Book *book, Ladder *ladder, const int side, int64_t recv_ns) {
-    const int64_t *price = live_half(book)->rows[2 * side];
+    const int64_t *price = half->rows[2 * side], *size = half->rows[2 * side + 1];
+    const Age *from = book->ages[book->aged][side];
     Age *to = book->ages[1 - book->aged][side];
-    const int stop = (int)live_half(book)->n[side];
-    uint64_t bits[BITS / 64] = {0};
     int i, old = ladder->old;
-    for (i = old; i < stop; i++) bits[bit_of(price[i]) / 64] |= 1ull << bit_of(price[i]) % 64;
+    for (i = old; i < stop; i++) {
+        const uint64_t bit = bit_of(price[i], shift);
+        bits[bit / 64] |= 1ull << bit % 64;
+    }
     for (i = ladder->aged; i < ladder->n; i++) {
         const int64_t wanted = ladder->price[i];
+        const uint64_t bit = bit_of(wanted, shift);
         to[i].price_ns = to[i].size_ns = recv_ns;
-        if (!(bits[bit_of(wanted) / 64] >> bit_of(wanted) % 64 & 1)) continue;
-        if (old == stop || price[old] != wanted) old += find_level(price + old, stop - old, side, wanted);
-        if (old < stop && price[old] == wanted) pass_age(book, ladder, side, i, old++, recv_ns);
+        if (!(bits[bit / 64] >> bit % 64 & 1)) continue;
+        if (price[old] != wanted) old += find_level(price + old, stop - old, side, wanted);
+        if (old == stop || price[old] != wanted) continue;
+        to[i].price_ns = from[old].price_ns;
+        if (size[old] == ladder->size[i]) {
+            to[i].size_ns = from[old].size_ns;
+            ladder->kept++;
+        }
+        old++;
     }
-    if (ladder->n) old += find_level(price + old, stop - old, side, ladder->price[ladder->n - 1]);
-    ladder->old = old;
 }
 
-/* Gives the levels of a draft their ages: that of the level of the book at the same price; without
- * one, a level is new. */
-static void pass_ages(Book *book, Ladder *ladder, const int side, int64_t recv_ns) {
-    const int64_t *price = live_half(book)->rows[2 * side];
-    const int stop = (int)live_half(book)->n[side];
-    Age *to = book->ages[1 - book->aged][side];
-    int i;
-    if (ladder->n - ladder->aged > FEW) pass_many_ages(book, ladder, side, recv_ns);
-    else for (i = ladder->aged; i < ladder->n; i++) {
-        const int64_t wanted = ladder->price[i];
-        while (ladder->old < stop && better(side, price[ladder->old], wanted)) ladder->old++;
-        to[i].price_ns = to[i].size_ns = recv_ns;
-        if (ladder->old < stop && price[ladder->old] == wanted) pass_age(book, ladder, side, i, ladder->old++, recv_ns);
+/* Gives the levels of a draft that have none yet their ages: that of the level of the book at the same
+ * price; without one, a level is new. */
+static void pass_ages(Book *book, Ladder *ladder, int side, int64_t recv_ns) {
+    enum { FEW = 16, FEW_WORDS = 16, WORDS = 128, FEW_SHIFT = 54, SHIFT = 51 };
+    int stop;
+    if (ladder->aged == ladder->n) return;
+    stop = level_behind(live_half(book), ladder, side);
+    if (stop - ladder->old <= FEW) {
+        uint64_t bits[FEW_WORDS] = {0};
+        match_ages(book, ladder, side, stop, recv_ns, bits, FEW_SHIFT);
+    } else {
+        uint64_t bits[WORDS] = {0};
+        match_ages(book, ladder, side, stop, recv_ns, bits, SHIFT);
     }
+    ladder->old = stop;
     ladder->aged = ladder->n;
+}
+
+/* How many of up to `most` levels stand at p byte for byte as in a text. */
+static inline int same_levels(
+    const unsigned char *text, const uint16_t *where, int most,
+    const unsigned char *p, const unsigned char *end
+) {
+    const int64_t equal = where[0] + equal_bytes(
+        &text[where[0]], p, where[most] - where[0], end - p);
+    int n = 0;
+    while (n < most && where[n + 1] <= equal) n++;
+    return n;
 }
 
 /* Where follow_levels() has stopped. */
@@ -223,7 +242,6 @@ enum { BEFORE_LEVEL, BEHIND_LEVEL };
  * its age. What stands byte for byte as it stood is taken over unread: what is equal from where one
  * level begins to where another does has to mean the same. What does not is read, if it is plain,
  * and in order; `patience` tells how many of these in a row are worth the way back to what is equal.
- * For a ladder whose levels have all got their ages.
  */
 static int follow_levels(
     Book *book, Ladder *ladder, const int side, const Spelling *spelling,
@@ -236,30 +254,44 @@ static int follow_levels(
     const Age *const from = book->ages[book->aged][side];
     Age *const to = book->ages[1 - book->aged][side];
     const int olds = book->standing[side];
+    const Pattern pattern = pattern_of(spelling);
     const unsigned char *p = *at;
-    int n = ladder->n, old = ladder->old, misses = 0, stop = BEFORE_LEVEL;
-    const int first = n;
+    const int first = ladder->n;
+    int n = first, misses = 0, stop = BEFORE_LEVEL, old, kept;
+    if (ladder->aged < n) { /* read without looking: is it worth looking again? */
+        old = level_behind(half, ladder, side);
+        if (old >= olds || !same_levels(book->text, &where[old], 1, p, end)) return BEFORE_LEVEL;
+        pass_ages(book, ladder, side, recv_ns);
+    }
+    old = ladder->old;
+    kept = ladder->kept;
     while (n < LEVELS) {
-        if (old < olds) {
-            const int64_t length = where[old + 1] - where[old];
-            if (end - p >= length && same_bytes(&book->text[where[old]], p, length)) {
-                ladder->price[n] = old_price[old];
-                ladder->size[n] = old_size[old];
-                ladder->where[n] = (uint16_t)(p - start);
-                to[n] = from[old];
-                p += length;
-                n++;
-                old++;
-                misses = 0;
-                if (old < olds) continue; /* its comma was taken over, too */
-                stop = BEHIND_LEVEL;
-                break;
+        const int most = olds - old < LEVELS - n ? olds - old : LEVELS - n;
+        const int same = same_levels(book->text, &where[old], most, p, end);
+        if (same) {
+            const int shift = (int)(p - start) - where[old];
+            int i, k;
+            for (i = 0; i < same; i += BLOCK) {
+                memcpy(&ladder->price[n + i], &old_price[old + i], BLOCK * sizeof(int64_t));
+                memcpy(&ladder->size[n + i], &old_size[old + i], BLOCK * sizeof(int64_t));
+                memcpy(&to[n + i], &from[old + i], BLOCK * sizeof(Age));
+                for (k = i; k < i + BLOCK; k++) {
+                    ladder->where[n + k] = (uint16_t)(where[old + k] + shift);
+                }
             }
+            n += same;
+            old += same;
+            kept += same;
+            p += where[old] - where[old - same];
+            misses = 0;
+            if (old < olds) continue; /* its comma was taken over, too */
+            stop = BEHIND_LEVEL;
+            break;
         }
         if (misses == patience || end - p < spelling->room) break;
         {
             int64_t price, size;
-            const unsigned char *after = one_plain_level(p, spelling, &price, &size);
+            const unsigned char *after = one_plain_level(p, &pattern, &price, &size);
             if (!after || !price || !size || (n && !better(side, ladder->price[n - 1], price))) break;
             while (old < olds && better(side, old_price[old], price)) old++;
             ladder->price[n] = price;
@@ -283,14 +315,14 @@ static int follow_levels(
     }
     ladder->n = ladder->aged = n;
     ladder->old = old;
-    ladder->recalled += n - first - misses;
+    ladder->kept = kept;
     if (n > first) ladder->previous = ladder->price[n - 1];
     *at = p;
     return stop;
 }
 
 /* For a draft whose book was written meanwhile. */
-static void forget_ages(Ladder *ladder) { ladder->aged = ladder->old = 0; }
+static void forget_ages(Ladder *ladder) { ladder->aged = ladder->old = ladder->kept = 0; }
 
 /* The levels of the book, to be changed one by one. */
 static void start_from_book(Ladder *ladder, Book *book, int side) {
@@ -383,7 +415,7 @@ static void remember(Book *book, const Ladder *draft, const unsigned char *text,
         const Ladder *ladder = &draft[side];
         if (ladder->suspect || ladder->skipped || ladder->truncated) continue;
         book->standing[side] = ladder->n;
-        book->recalled[side] = ladder->recalled;
+        book->alike[side] = 4 * ladder->kept >= ladder->n;
         memcpy(book->where[side], ladder->where, (size_t)(ladder->n + 1) * sizeof(uint16_t));
     }
 }

@@ -27,8 +27,8 @@
 
 enum {
     TOKEN = 16,
-    BEFORE = 16, /* bytes before a level that may be read */
-    ROOM = 72,   /* ... and from its first on; mostly fewer */
+    BEFORE = 16,  /* bytes before a level that may be read */
+    NUMBERS = 43, /* bytes of a level besides its tokens that may be read, and past it */
 };
 
 /* A constant of up to 16 bytes, to be compared at once whatever its length. */
@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
     Token opening, between;
     int quoted; /* whether the size is in quotes; the price of a plain level always is */
-    int room;   /* bytes from the first of a level on that may be read */
+    int room;   /* bytes from the first of a level on that may be read: its tokens and NUMBERS */
 } Spelling;
 
 static inline uint64_t load8(const unsigned char *p) {
@@ -55,25 +55,46 @@ static inline int stands(const unsigned char *p, const Token *token) {
 }
 
 #if HAS_QUOTED_LEVEL
+static inline uint64_t lowest_bit(uint64_t bits) {
+#ifdef _MSC_VER
+    unsigned long i;
+    _BitScanForward64(&i, bits);
+    return i;
+#else
+    return (uint64_t)__builtin_ctzll(bits);
+#endif
+}
+
 static inline __m128i bytes16(const unsigned char *p) {
     return _mm_loadu_si128((const __m128i *)p);
 }
 #endif
 
-/* Whether n bytes are the same: mostly about as many as a level has. */
-static inline int same_bytes(const unsigned char *a, const unsigned char *b, int64_t n) {
+/* The first of n bytes in which a and b differ; n, or more, if none does. Of a, up to EQUAL_ROOM bytes
+ * past those may be read, of b what is left. */
+enum { EQUAL_ROOM = 64 };
+
+static inline int64_t equal_bytes(
+    const unsigned char *a, const unsigned char *b, int64_t n, int64_t left
+) {
+    int64_t i = 0;
 #if HAS_QUOTED_LEVEL
-    if (16 <= n && n <= 48) {
-        const int64_t last = n - 16, middle = last < 16 ? last : 16;
-        const __m128i same = _mm_and_si128(
-            _mm_cmpeq_epi8(bytes16(a), bytes16(b)),
-            _mm_and_si128(
-                _mm_cmpeq_epi8(bytes16(a + middle), bytes16(b + middle)),
-                _mm_cmpeq_epi8(bytes16(a + last), bytes16(b + last))));
-        return _mm_movemask_epi8(same) == 0xFFFF;
+    for (; i < n && left - i >= 64; i += 64) {
+        const __m128i one = _mm_cmpeq_epi8(bytes16(a + i), bytes16(b + i));
+        const __m128i two = _mm_cmpeq_epi8(bytes16(a + i + 16), bytes16(b + i + 16));
+        const __m128i three = _mm_cmpeq_epi8(bytes16(a + i + 32), bytes16(b + i + 32));
+        const __m128i four = _mm_cmpeq_epi8(bytes16(a + i + 48), bytes16(b + i + 48));
+        const __m128i all = _mm_and_si128(_mm_and_si128(one, two), _mm_and_si128(three, four));
+        if (_mm_movemask_epi8(all) != 0xFFFF) break;
+    }
+    for (; i < n && left - i >= 16; i += 16) {
+        const unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes16(a + i), bytes16(b + i)));
+        if (same != 0xFFFF) return i + (int64_t)lowest_bit(~same);
     }
 #endif
-    return memcmp(a, b, (size_t)n) == 0;
+    for (; i < n && left - i >= 8 && load8(a + i) == load8(b + i); i += 8) {}
+    while (i < n && i < left && a[i] == b[i]) i++;
+    return i;
 }
 
 /* Digit by digit on purpose, and each with a branch of its own: the processor guesses where the
@@ -149,16 +170,6 @@ static inline uint64_t where_is(__m128i bytes, __m128i byte) {
     return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, byte));
 }
 
-static inline uint64_t lowest_bit(uint64_t bits) {
-#ifdef _MSC_VER
-    unsigned long i;
-    _BitScanForward64(&i, bits);
-    return i;
-#else
-    return (uint64_t)__builtin_ctzll(bits);
-#endif
-}
-
 /* The digits of a number: 8 before its point, filled up with zeros, and 8 behind it. */
 static inline __m128i digits_of(const unsigned char *p, uint64_t whole, uint64_t fraction) {
     return _mm_and_si128(
@@ -178,9 +189,19 @@ static inline __m128i by_fours(__m128i digits) {
 
 /* A spelling, ready to be compared. */
 typedef struct {
+    const Spelling *spelling;
     __m128i opening, opening_mask, between, between_mask;
-    int opening_n, between_n;
+    int64_t opening_n, between_n;
 } Pattern;
+
+static inline Pattern pattern_of(const Spelling *spelling) {
+    const Pattern pattern = {
+        spelling,
+        bytes16(spelling->opening.text), bytes16(spelling->opening.mask),
+        bytes16(spelling->between.text), bytes16(spelling->between.mask),
+        spelling->opening.n, spelling->between.n};
+    return pattern;
+}
 
 static inline __m128i unlike(const unsigned char *p, __m128i text, __m128i mask) {
     return _mm_xor_si128(_mm_and_si128(bytes16(p), mask), text);
@@ -230,22 +251,26 @@ static inline const unsigned char *quoted_level(
     _mm_storeh_pd((double *)size, _mm_castsi128_pd(value));
     return second + close + 2;
 }
-#endif
 
 /* One level, with `room` bytes to be read. */
 static inline const unsigned char *one_plain_level(
-    const unsigned char *p, const Spelling *spelling, int64_t *price, int64_t *size
+    const unsigned char *p, const Pattern *pattern, int64_t *price, int64_t *size
 ) {
-#if HAS_QUOTED_LEVEL
-    const Pattern pattern = {
-        bytes16(spelling->opening.text), bytes16(spelling->opening.mask),
-        bytes16(spelling->between.text), bytes16(spelling->between.mask),
-        spelling->opening.n, spelling->between.n};
-    const unsigned char *after = spelling->quoted ? quoted_level(p, &pattern, price, size) : 0;
-    if (after) return after;
-#endif
-    return plain_level(p, spelling, price, size);
+    const unsigned char *after = 0;
+    if (pattern->spelling->quoted) after = quoted_level(p, pattern, price, size);
+    return after ? after : plain_level(p, pattern->spelling, price, size);
 }
+#else
+typedef const Spelling *Pattern;
+
+static inline Pattern pattern_of(const Spelling *spelling) { return spelling; }
+
+static inline const unsigned char *one_plain_level(
+    const unsigned char *p, const Pattern *pattern, int64_t *price, int64_t *size
+) {
+    return plain_level(p, *pattern, price, size);
+}
+#endif
 
 /* Levels that follow each other, with nothing between them but a comma, up to `most` of them. Puts
  * their prices, their sizes and where each begins, counted from `base`; returns how many there are,
@@ -254,21 +279,23 @@ static int plain_levels(
     const unsigned char **at, const unsigned char *end, const Spelling *spelling,
     const unsigned char *base, int most, int64_t *price, int64_t *size, uint16_t *where
 ) {
-    unsigned char tail[BEFORE + 2 * ROOM];
+    unsigned char tail[BEFORE + 2 * (2 * TOKEN + NUMBERS)];
+    const Pattern pattern = pattern_of(spelling);
     const unsigned char *const frame = base, *p = *at;
     int64_t moved = 0; /* where a byte of the tail stands in the frame, less where in the tail */
     int n = 0;
     for (;;) {
         const unsigned char *after;
         if (end - p < spelling->room) {
-            memset(tail, 0, sizeof tail);
-            memcpy(tail + BEFORE, p, (size_t)(end - p));
+            const size_t left = (size_t)(end - p);
+            memcpy(tail + BEFORE, p, left);
+            memset(tail + BEFORE + left, 0, sizeof tail - BEFORE - left);
             moved = p - base - BEFORE;
             base = tail;
             p = tail + BEFORE;
             end = tail + sizeof tail; /* which no level reaches: zeros come first */
         }
-        after = one_plain_level(p, spelling, &price[n], &size[n]);
+        after = one_plain_level(p, &pattern, &price[n], &size[n]);
         if (!after) break;
         where[n++] = (uint16_t)(p - base + moved);
         *at = frame + moved + (after - base);
