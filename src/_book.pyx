@@ -561,7 +561,7 @@ cdef bint name_frame(Scan* s, Text* symbol, BookStore store) noexcept:
     if symbol.n == 0 or (symbol.escaped and not unescaped(symbol)):
         return False
     s.symbol = symbol[0]
-    if store is not None and not symbol.escaped:
+    if store is not None:
         aim_scan(s, PyDict_GetItem(store.books, symbol_text(s)))
     return True
 
@@ -575,8 +575,7 @@ cdef inline void aim_scan(Scan* s, PyObject* book) noexcept:
 cdef Bytes behind(Text* text, Key* beginning) noexcept:
     """What follows the beginning of a text, if it begins so; else NULL."""
     cdef Bytes p = text.p, end = text.p + text.n
-    cdef unsigned char c
-    cdef int i
+    cdef int c, i
     for i in range(beginning.n):
         if p >= end:
             return NULL
