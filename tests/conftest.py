@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+pytest.register_assert_rewrite("both")
+
 
 @pytest.fixture
 def book():

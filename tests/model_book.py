@@ -2,7 +2,7 @@
 
 A frame goes through `json` and `Decimal`; a side is a list of (price, size) in units of 1e-8, best
 first. No value is `None` here, where the book has `nan`. Averages over levels are in
-`test_book_queries.py`.
+`test_book_queries.py`, frames that change some levels in `model_delta.py`.
 """
 
 import json
@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_DOWN, Context, Decimal
+from functools import lru_cache
 from typing import Any
 
 from coincall_fast import OrderBook
@@ -18,6 +19,8 @@ from coincall_fast.model import Stats
 SCALE = 10**8
 LIMIT = 2**63 - 1  # of a price or a size, in units of 1e-8
 KEPT = 100  # levels a side
+NO_AGE = 2**63 - 1  # of what came without a time
+NOW = 10**18  # when tests look at ages; later than any time that they give
 BID, ASK, BID_SIZE, ASK_SIZE, DEPTH, ALL = 1, 2, 4, 8, 16, 31
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -33,6 +36,10 @@ class Refused(Exception):
 
 class OtherSymbol(Exception):
     """Where the book raises `SymbolMismatch`."""
+
+
+class Gap(Exception):
+    """Where the book raises `GapError`."""
 
 
 class Number(str):
@@ -74,7 +81,11 @@ def one(pairs: Any, *keys: str) -> Any:
 def units(number: Any) -> tuple[int, bool]:
     """A number, bare or quoted, rounded down to units of 1e-8, and whether that lost anything."""
     ensure(isinstance(number, str))
-    text = number.strip(" ")
+    return units_of_text(number.strip(" "))
+
+
+@lru_cache(10_000)  # successive frames have most of their numbers in common
+def units_of_text(text: str) -> tuple[int, bool]:
     ensure(NUMBER.fullmatch(text))
     mantissa, _, exponent = text.lower().partition("e")
     power = max(-FAR, min(FAR, int(exponent or 0)))
@@ -84,8 +95,13 @@ def units(number: Any) -> tuple[int, bool]:
     return int(whole), whole != value
 
 
+def best_of(levels: Iterable[tuple[int, int]], direction: int) -> Side:
+    """Sorted with the best first; direction -1 puts the highest first. Equal prices stay put."""
+    return sorted(levels, key=lambda level: direction * level[0])
+
+
 def read_side(levels: Iterable[Any], direction: int, counts: Counter[str]) -> Side:
-    """The kept levels of (price, size) texts in wire order; direction -1 puts the highest first."""
+    """The kept levels of (price, size) texts in wire order."""
     read = []
     for price_text, size_text in levels:
         (price, price_rounded), (size, size_rounded) = units(price_text), units(size_text)
@@ -93,7 +109,7 @@ def read_side(levels: Iterable[Any], direction: int, counts: Counter[str]) -> Si
         counts["inexact"] += size_rounded
         if price and size:
             read.append((price, size))
-    best_first = sorted(read, key=lambda level: direction * level[0])  # wire order in equal prices
+    best_first = best_of(read, direction)
     kept = best_first[:KEPT]
     ensure(len({price for price, _ in kept}) == len(kept))
     counts["unsorted"] |= best_first != read
@@ -114,6 +130,10 @@ def read_frame(frame: Any) -> tuple[str, int, Any, Any]:
     return symbol, int(ts), bids, asks
 
 
+def age(time_ns: int) -> int:
+    return NOW - time_ns if time_ns > 0 else NO_AGE
+
+
 def best(side: Side) -> tuple[int | None, int | None]:
     return side[0] if side else (None, None)
 
@@ -126,6 +146,9 @@ class Model:
         self.ts_ms = self.recv_ns = self.update_count = self.last_change = 0
         self.is_valid = False
         self.stats = Counter[str]()
+        # The recv_ns with which the price of a kept level came, and that with which its size did.
+        self.since: dict[tuple[str, int], int] = {}
+        self.changed: dict[tuple[str, int], int] = {}
 
     def apply(self, frame: Any, recv_ns: int = 0) -> int:
         try:
@@ -156,7 +179,30 @@ class Model:
         counts = Counter[str]()
         return read_side(bids, -1, counts), read_side(asks, +1, counts), counts
 
-    def replace(self, bids: Side, asks: Side, counts: Any, ts_ms: int, recv_ns: int) -> int:
+    def update(self, side: str, price: Any, size: Any, ts_ms: int = 0, recv_ns: int = 0) -> int:
+        counts, direction = Counter[str](), -1 if side == "bid" else +1
+        try:
+            (price_e8, price_rounded), (size_e8, size_rounded) = units(str(price)), units(str(size))
+            ensure(not price_rounded)
+        except Refused:
+            self.stats["rejected"] += 1
+            raise
+        held = dict(self.bids if side == "bid" else self.asks)
+        counts["inexact"] += size_rounded
+        if size_e8 == 0 and price_e8 not in held:
+            self.stats["absent"] += 1
+            self.last_change = 0
+            return 0
+        held[price_e8] = size_e8
+        levels = best_of(((price, size) for price, size in held.items() if size), direction)
+        counts["truncated"] = len(levels) > KEPT
+        sides = (levels[:KEPT], self.asks) if side == "bid" else (self.bids, levels[:KEPT])
+        return self.replace(*sides, counts, ts_ms or self.ts_ms, recv_ns, whole=False)
+
+    def replace(
+        self, bids: Side, asks: Side, counts: Any, ts_ms: int, recv_ns: int, whole: bool = True
+    ) -> int:
+        """Makes this the book; `whole` where it is all there is, and not one change to it."""
         change = 0
         for old, new, price, size in (
             (self.bids, bids, BID, BID_SIZE),
@@ -165,21 +211,41 @@ class Model:
             (old_price, old_size), (new_price, new_size) = best(old), best(new)
             change |= price * (old_price != new_price) | size * (old_size != new_size)
             change |= DEPTH * (old[1:] != new[1:])
-        if not self.is_valid:
+        if whole and not self.is_valid:
             change = ALL  # there is nothing that the book could equal
+        self.keep_times("bid", self.bids, bids, recv_ns)
+        self.keep_times("ask", self.asks, asks, recv_ns)
         self.bids, self.asks, self.ts_ms, self.recv_ns = bids, asks, ts_ms, recv_ns
-        self.is_valid, self.last_change = True, change
+        self.is_valid |= whole
+        self.last_change = change
         self.update_count += 1
         self.stats.update(counts, applied=1, unchanged=change == 0)
         return change
 
+    def keep_times(self, name: str, old: Side, new: Side, recv_ns: int) -> None:
+        """Levels are the same by price, wherever they stand; what is not kept is forgotten."""
+        before, after = dict(old), dict(new)
+        for price in before.keys() - after.keys():
+            del self.since[name, price], self.changed[name, price]
+        for price in after.keys() - before.keys():
+            self.since[name, price] = recv_ns
+        for price in after:
+            if before.get(price) != after[price]:
+                self.changed[name, price] = recv_ns
+
     def clear(self) -> None:
         self.bids, self.asks = [], []
+        self.since, self.changed = {}, {}
         self.ts_ms = self.recv_ns = 0
         self.is_valid = False
 
+    def ages(self, name: str, side: Side) -> list[tuple[int, int]]:
+        """At `NOW`, of each level: since its price came, and since its size did."""
+        times = ((self.since[name, price], self.changed[name, price]) for price, _ in side)
+        return [(age(since), age(changed)) for since, changed in times]
+
     def state(self) -> dict[str, Any]:
-        """Every attribute of the book, under its name there, and the snapshot as rows."""
+        """Every attribute of the book, under its name there, the snapshot as rows, and ages."""
         (bid, bid_size), (ask, ask_size) = best(self.bids), best(self.asks)
         stored = "symbol", "ts_ms", "recv_ns", "update_count", "last_change", "is_valid"
         bbo = {
@@ -209,10 +275,13 @@ class Model:
             "stats": tuple(self.stats[name] for name in Stats._fields),
             "bids": self.bids + [unused] * (KEPT - len(self.bids)),
             "asks": self.asks + [unused] * (KEPT - len(self.asks)),
+            "bid_ages": self.ages("bid", self.bids),
+            "ask_ages": self.ages("ask", self.asks),
         }
 
 
-ATTRIBUTES = [name for name in Model().state() if name not in ("bids", "asks")]
+LISTS = "bids", "asks", "bid_ages", "ask_ages"
+ATTRIBUTES = [name for name in Model().state() if name not in LISTS]
 
 
 def observe(book: OrderBook) -> dict[str, Any]:
@@ -223,9 +292,16 @@ def observe(book: OrderBook) -> dict[str, Any]:
             return tuple(map(same, value))
         return None if value != value else value
 
+    def ages(side: str, count: int) -> list[tuple[int, int]]:
+        return [
+            (book.level_age_ns(side, i, NOW), book.changed_ns(side, i, NOW)) for i in range(count)
+        ]
+
     bid, bid_size, ask, ask_size = book.snapshot().tolist()
     return {
         **{name: same(getattr(book, name)) for name in ATTRIBUTES},
         "bids": list(zip(bid, bid_size, strict=True)),
         "asks": list(zip(ask, ask_size, strict=True)),
+        "bid_ages": ages("bid", book.bid_count),
+        "ask_ages": ages("ask", book.ask_count),
     }

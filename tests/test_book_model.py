@@ -1,7 +1,7 @@
 """The compiled book does what the obvious one does, on any frame: legal, odd, spoilt or mutated."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from both import Both, as_any_type
 from coincall_fast import OrderBook
-from coincall_fast.errors import CoincallFastError, DecodeError, SymbolMismatch
-from model_book import LIMIT, Model, OtherSymbol, Refused, observe
+from coincall_fast.errors import DecodeError
+from model_book import LIMIT
 from strategies import (
     LONG,
     SYMBOL,
@@ -30,56 +31,7 @@ from strategies import (
     unhurried,
 )
 
-Frame = bytes | bytearray | memoryview | str
-
-
-class Both:
-    """A book and its model, given the same calls; after each one they must show the same."""
-
-    def __init__(self, symbol: str | None = None) -> None:
-        self.book, self.model = OrderBook(symbol), Model(symbol)
-
-    def apply(self, frame: Frame, recv_ns: int = 0) -> str:
-        length = len(frame.encode("utf-8", "replace") if isinstance(frame, str) else frame)
-        return self.call(lambda book: book.apply(frame, recv_ns), length)
-
-    def load(self, *args: Any) -> str:
-        return self.call(lambda book: book.load(*args))
-
-    def clear(self) -> str:
-        self.book.clear()
-        self.model.clear()
-        return self.agreed("cleared")
-
-    def call(self, change: Callable[[Any], int], frame_length: int = 0) -> str:
-        stale = self.model.stats["stale"]
-        expected: int | type[CoincallFastError]
-        try:
-            expected = change(self.model)
-        except Refused:
-            expected = DecodeError
-        except OtherSymbol:
-            expected = SymbolMismatch
-        if isinstance(expected, int):
-            assert change(self.book) == expected
-            return self.agreed("applied" if stale == self.model.stats["stale"] else "stale")
-        with pytest.raises(expected) as error:
-            change(self.book)
-        if isinstance(error.value, DecodeError):
-            assert 0 <= error.value.offset <= frame_length
-            return self.agreed("refused")
-        return self.agreed("of another symbol")
-
-    def agreed(self, outcome: str) -> str:
-        assert observe(self.book) == self.model.state()
-        return outcome
-
-
 # Successive calls ----------------------------------------------------------------------------
-
-
-def as_any_type(frame: bytes, choice: int) -> Frame:
-    return (frame, bytearray(frame), memoryview(frame), frame.decode())[choice]
 
 
 odd_floats = 0.1 + 0.2, 1e16, 5e-324, -0.0, -1.5, float("nan"), float("inf")
@@ -93,14 +45,27 @@ numbers = st.one_of(
     st.sampled_from((*odd_floats, *odd_texts, *odd_decimals, 10**11, -1, LIMIT)),
 )
 loaded_sides = st.lists(st.tuples(numbers, numbers), max_size=3)
+book_sides = st.sampled_from(("bid", "ask"))
+prices = st.one_of(
+    st.integers(1, 9),
+    st.integers(1, 9).map(lambda n: n / 4),
+    st.sampled_from((" 1 ", "9e0", Decimal("1E+2"), 0.1 + 0.2, "1e-9", "x", -1, 10**11, LIMIT)),
+)
+sizes = st.one_of(
+    st.integers(0, 3),
+    st.integers(0, 3).map(str),
+    st.sampled_from(("-0", "0e999999999999", 0.1 + 0.2, "2.000000009", "", "+1", -0.5, 10**11)),
+)
 recv_times = st.integers(0, 10**15)
 load_times = st.sampled_from((0, TIME - 1, TIME + 1))
 
 
 @st.composite
 def calls(draw: Any) -> tuple[Any, ...]:
-    """The name of a method and its arguments; eight in ten are `apply`."""
+    """The name of a method and its arguments; seven in ten are `apply`."""
     match draw(st.integers(0, 9)):
+        case 7:
+            return ("update", *map(draw, (book_sides, prices, sizes, load_times, recv_times)))
         case 8:
             return ("load", *map(draw, (loaded_sides, loaded_sides, load_times, recv_times)))
         case 9:
@@ -114,7 +79,7 @@ def calls(draw: Any) -> tuple[Any, ...]:
 def test_any_calls() -> None:
     outcomes: Counter[str] = Counter()
 
-    @examples(800, 40_000)
+    @examples(600, 20_000)
     @given(st.sampled_from((None, SYMBOL)), st.lists(calls(), min_size=1, max_size=6))
     def agree(symbol: str | None, calls: list[tuple[Any, ...]]) -> None:
         both = Both(symbol)
@@ -123,6 +88,7 @@ def test_any_calls() -> None:
     agree()
     rare = {
         "applied": 0.2,
+        "absent": 0.005,
         "refused": 0.1,
         "stale": 0.01,
         "of another symbol": 0.01,
