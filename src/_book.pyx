@@ -178,8 +178,8 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
 
 # ========================================================================================== scan
 #
-# As in _json.h, every function takes a position and returns the position behind what it has read, or
-# NULL after noting in the Source what is wrong and where.
+# As in _json.h, every function takes a position and returns the position behind what it has read,
+# or NULL after noting in the Source what is wrong and where.
 
 cdef enum:
     PLAIN = 18        # bytes that plain_number() may read
@@ -418,7 +418,8 @@ cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
             return NULL
         if walk.role < 0:
             if (walk.seen | (0 if sized else 1 << SIZE)) != s.rules.level.roles:
-                return refuse(&s.source, begin, b"a level without its price, size or side, or with two")
+                return refuse(
+                    &s.source, begin, b"a level without its price, size or side, or with two")
             return p
         if walk.role == SIDE:
             p = scan_choice(s, p, s.rules.side, &level.side, b"neither side of a book")
@@ -535,13 +536,24 @@ cdef Bytes scan_rows(Scan* s, Bytes p, int role) noexcept:
 
 cdef Bytes scan_version(Scan* s, Bytes p) noexcept:
     """An integer, mostly in quotes."""
-    cdef bint quoted = peek(&s.source, p) == c'"'
-    p = scan_integer(&s.source, p + quoted, &s.version, b"the version is no integer of 1 to 18 digits")
-    if p != NULL and quoted:
-        if peek(&s.source, p) != c'"':
-            return refuse(&s.source, p, b"the version is no integer of 1 to 18 digits")
-        p += 1
-    return p
+    cdef const char* wrong = b"the version is no integer of 1 to 18 digits"
+    cdef Source inside
+    cdef Text text
+    cdef Bytes after
+    cdef bytes plain
+    if peek(&s.source, p) != c'"':
+        return scan_integer(&s.source, p, &s.version, wrong)
+    after = scan_string(&s.source, p, &text)
+    if after == NULL:
+        return NULL
+    inside.start, inside.end = text.p, text.p + text.n
+    if text.escaped:
+        plain = unescaped(&text) or b""
+        inside.start = <Bytes>PyBytes_AS_STRING(plain)
+        inside.end = inside.start + PyBytes_GET_SIZE(plain)
+    if scan_integer(&inside, inside.start, &s.version, wrong) != inside.end:
+        return refuse(&s.source, p, wrong)
+    return after
 
 
 cdef Bytes scan_symbol(Scan* s, Bytes p, BookStore store) noexcept:
@@ -581,7 +593,7 @@ cdef Bytes behind(Text* text, Key* beginning) noexcept:
             return NULL
         c = p[0]
         p += 1
-        if c == c'\\' and p[0] == c'u' and p[1] == c'0' and p[2] == c'0':  # \u0061 and so on
+        if c == c'\\' and p[0] == c'u' and p[1] == c'0' and p[2] == c'0' and p[3] < c'8':  # ASCII
             c = (p[3] - 48) * 16 + (p[4] & 15) + 9 * (p[4] >> 6)
             p += 5
         if c != <unsigned char>beginning.text[i]:
@@ -663,7 +675,8 @@ cdef Bytes scan_changes(Scan* s, Bytes data) noexcept:
             return refuse(&s.source, data, b"a side is missing")
         return data
     if s.seen & (sides | 1 << BOTH) or not s.seen & 1 << VERSION:
-        return refuse(&s.source, data, b"a change with levels of a whole book, or without a version")
+        return refuse(
+            &s.source, data, b"a change with levels of a whole book, or without a version")
     for i in range(2):
         if s.book != NULL:
             start_from_book(&s.draft[i], core(<OrderBook>s.book), i)
