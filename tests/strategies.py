@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-LONG = os.environ.get("COINCALL_FAST_LONG") == "1"  # many more cases, for half an hour
+LONG = os.environ.get("COINCALL_FAST_LONG") == "1"  # many more cases, for a quarter of an hour
 unhurried = pytest.mark.timeout(0 if LONG else 60)
 SYMBOL = "BTCUSD"
 TIME = 1_700_000_000_000

@@ -33,9 +33,9 @@ def level(pairs: str) -> str:
 
 
 def bid_number(token: str, key: str = "pr") -> bytes:
-    """A frame with one bid, one number of which is this JSON text."""
-    other = '"pr":1' if key != "pr" else '"sz":1'
-    return book_frame(level(f'"{key}":{token},{other}'), "[]")
+    """A frame with one bid as the venue writes it, but that one number of it is this JSON text."""
+    pairs = f'"pr":{token},"sz":"1"' if key == "pr" else f'"pr":"1","{key}":{token}'
+    return book_frame(level(pairs), "[]")
 
 
 PLAIN = book_frame()

@@ -294,7 +294,7 @@ def test_asking_changes_nothing_and_takes_keywords(book: OrderBook, query: str) 
 # At random -----------------------------------------------------------------------------------
 
 
-@examples(200, 20_000)
+@examples(200, 10_000)
 @given(st.lists(st.tuples(st.sampled_from((apply, load, update_each)), seeds), max_size=6))
 def test_a_crowded_grid(steps: list[tuple[Put, int]]) -> None:
     """So few prices and sizes that levels come, go, come back and move at every step."""

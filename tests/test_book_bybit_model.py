@@ -137,7 +137,7 @@ def play(both: BothDelta, venue: Venue, seed: int, recv_ns: int) -> str:
 def test_any_sequence() -> None:
     outcomes: Counter[str] = Counter()
 
-    @examples(300, 15_000)
+    @examples(300, 10_000)
     @given(seeds, st.lists(seeds, min_size=2, max_size=15))
     def agree(opening: int, steps: list[int]) -> None:
         both = BothDelta()

@@ -49,6 +49,8 @@ NEAR = {
     "a zero behind the last size": bids("15.0", "15"),
     "an exponent behind the last size": bids("15e1", "15"),
     "a blank behind the last size": bids("15 ", "15"),
+    "a size that is rounded, last": bids("15.000000001", "15"),  # and counted each time
+    "a size that is rounded, second": bids('"sz":"1.123456789"}', '"sz":"1"}'),
     "a letter behind the last size": bids("15x", "15"),
     "a minus before the last size": bids("-15", "15"),
     "no quotes": bids("15", '"15"'),
@@ -134,6 +136,10 @@ BETWEEN = {
     "a refused frame": ("apply", OLD.replace(b'"15"', b'"16"') + b"x"),
     "a frame cut short": ("apply", OLD[: OLD.index(b'],"bids"')]),
     "the asks alone, then a fault": ("apply", OLD.replace(b'"15"', b'"16"').replace(b'"97"', b"x")),
+    "a frame too long to be remembered": (
+        "apply",
+        OLD.replace(b'"15"', b'"16"').replace(b'"c":20', b'"c":20,"x":"' + b"y" * 20_000 + b'"'),
+    ),
     "load": ("load", [("5", "5")], [("6", "6")], TIME, 7),
     "load of the same": ("load", [(99, 2), (98, 1), (97, 15)], [(101, 2), (102, 1), (103, 15)]),
     "a bid updated": ("update", "bid", 97, 16, TIME, 7),
@@ -263,7 +269,7 @@ def a_call(both: Both, name: str, random: Random, recv_ns: int) -> str:
 def test_successive_frames() -> None:
     outcomes: Counter[str] = Counter()
 
-    @examples(700, 25_000)
+    @examples(700, 20_000)
     @given(seeds, st.lists(steps, min_size=2, max_size=10))
     def agree(opening: int, steps: list[tuple[Any, ...]]) -> None:
         feed, both = Feed(opening), Both()
@@ -293,7 +299,7 @@ of = st.integers(0, len(NAMES) - 1)
 
 
 @unhurried
-@examples(200, 10_000)
+@examples(200, 8_000)
 @given(seeds, st.lists(st.tuples(of, of, frame_steps), min_size=2, max_size=10))
 def test_successive_frames_of_several_symbols(seed: int, steps: list[Any]) -> None:
     """In one store; a frame may have the levels that another symbol's frame just had."""

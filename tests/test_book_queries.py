@@ -206,7 +206,7 @@ def text(amount: int) -> Decimal:
     return Decimal(amount).scaleb(-8)
 
 
-@examples(400, 20_000)
+@examples(400, 10_000)
 @given(sides, sides, st.integers(1, 13), units)
 def test_averages_are_right(bid_side: Any, ask_side: Any, n: int, size: int) -> None:
     bids = sorted(bid_side.items(), reverse=True)
