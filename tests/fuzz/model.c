@@ -73,15 +73,15 @@ static int read_coincall(Frame *f, Piece data) {
 static int read_bybit(Frame *f, Piece frame, Piece data) {
     static const char *const LISTS[] = {"delete", "update", "insert"};
     Piece token, list, lists[3];
-    int n, wholes, changes = 0, count[3];
+    int n, wholes, changes = 0, speakable = 1, count[3];
     if (!the_one(frame, "creationTime", &token) || !integer(token, &f->ts_ms)) return 0;
     n = members_called(data, "version", 0, &token);
     if (n > 1) return 0;
     if (n && *token.from == '"') {
-        token.from++;
-        token.to--;
+        token.to = unescaped + text_of(token, &speakable);
+        token.from = unescaped;
     }
-    if (n && !integer(token, &f->version)) return 0;
+    if (n && (!speakable || !integer(token, &f->version))) return 0;
     if (!n) f->version = -1;
     n = members_called(data, "dataType", 0, &token);
     if (n > 1 || (n && !says(token, "NEW") && !says(token, "CHANGE"))) return 0;
