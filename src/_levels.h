@@ -171,53 +171,54 @@ static int level_behind(const Half *half, const Ladder *ladder, int side) {
     return i + (i < stop && price[i] == last);
 }
 
-/* One bit for each price of the book tells mostly that a price is not there, where a walk along the
- * book would have to guess each step. */
-static inline uint64_t bit_of(int64_t price, int shift) {
-    return (uint64_t)price * 0x9E3779B97F4A7C15u >> shift;
-}
-
+/* Finds prices of a draft among those of the book by a table, since a walk along the book would have
+ * to guess each step. A slot says which of the prices hashed to it came last. */
 static inline void match_ages(
-    Book *book, Ladder *ladder, int side, int stop, int64_t recv_ns, uint64_t *bits, const int shift
+    Book *book, Ladder *ladder, int side, int stop, int64_t recv_ns,
+    unsigned char *slots, const int shift
 ) {
     const Half *half = live_half(book);
     const int64_t *price = half->rows[2 * side], *size = half->rows[2 * side + 1];
     const Age *from = book->ages[book->aged][side];
     Age *to = book->ages[1 - book->aged][side];
-    int i, old = ladder->old;
-    for (i = old; i < stop; i++) {
-        const uint64_t bit = bit_of(price[i], shift);
-        bits[bit / 64] |= 1ull << bit % 64;
+    const int first = ladder->old;
+    int i;
+    for (i = first; i < stop; i++) {
+        slots[(uint64_t)price[i] * 0x9E3779B97F4A7C15u >> shift] = (unsigned char)(i + 1);
     }
     for (i = ladder->aged; i < ladder->n; i++) {
         const int64_t wanted = ladder->price[i];
-        const uint64_t bit = bit_of(wanted, shift);
+        int old = slots[(uint64_t)wanted * 0x9E3779B97F4A7C15u >> shift] - 1;
         to[i].price_ns = to[i].size_ns = recv_ns;
-        if (!(bits[bit / 64] >> bit % 64 & 1)) continue;
-        if (price[old] != wanted) old += find_level(price + old, stop - old, side, wanted);
-        if (old == stop || price[old] != wanted) continue;
+        if (old < 0) continue;
+        if (price[old] != wanted) {
+            old = first + find_level(price + first, stop - first, side, wanted);
+            if (old == stop || price[old] != wanted) continue;
+        }
         to[i].price_ns = from[old].price_ns;
         if (size[old] == ladder->size[i]) {
             to[i].size_ns = from[old].size_ns;
             ladder->kept++;
         }
-        old++;
     }
 }
 
 /* Gives the levels of a draft that have none yet their ages: that of the level of the book at the same
  * price; without one, a level is new. */
-static void pass_ages(Book *book, Ladder *ladder, int side, int64_t recv_ns) {
-    enum { FEW = 16, FEW_WORDS = 16, WORDS = 128, FEW_SHIFT = 54, SHIFT = 51 };
+static OWN_FRAME void pass_ages(Book *book, Ladder *ladder, int side, int64_t recv_ns) {
+    const Half *half = live_half(book);
+    const int64_t *price = half->rows[2 * side];
     int stop;
     if (ladder->aged == ladder->n) return;
-    stop = level_behind(live_half(book), ladder, side);
-    if (stop - ladder->old <= FEW) {
-        uint64_t bits[FEW_WORDS] = {0};
-        match_ages(book, ladder, side, stop, recv_ns, bits, FEW_SHIFT);
+    stop = level_behind(half, ladder, side);
+    ladder->old += find_level(
+        price + ladder->old, stop - ladder->old, side, ladder->price[ladder->aged]);
+    if (stop - ladder->old <= 16) {
+        unsigned char slots[128] = {0};
+        match_ages(book, ladder, side, stop, recv_ns, slots, 64 - 7);
     } else {
-        uint64_t bits[WORDS] = {0};
-        match_ages(book, ladder, side, stop, recv_ns, bits, SHIFT);
+        unsigned char slots[4096] = {0};
+        match_ages(book, ladder, side, stop, recv_ns, slots, 64 - 12);
     }
     ladder->old = stop;
     ladder->aged = ladder->n;
@@ -243,7 +244,7 @@ enum { BEFORE_LEVEL, BEHIND_LEVEL };
  * level begins to where another does has to mean the same. What does not is read, if it is plain,
  * and in order; `patience` tells how many of these in a row are worth the way back to what is equal.
  */
-static int follow_levels(
+static OWN_FRAME int follow_levels(
     Book *book, Ladder *ladder, const int side, const Spelling *spelling,
     const unsigned char *start, const unsigned char **at, const unsigned char *end,
     int patience, int64_t recv_ns

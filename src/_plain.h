@@ -25,6 +25,13 @@
 #define HAS_QUOTED_LEVEL 0
 #endif
 
+/* For loops that want all registers for themselves. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define OWN_FRAME __declspec(noinline)
+#else
+#define OWN_FRAME __attribute__((noinline))
+#endif
+
 enum {
     TOKEN = 16,
     BEFORE = 16,  /* bytes before a level that may be read */
@@ -272,35 +279,47 @@ static inline const unsigned char *one_plain_level(
 }
 #endif
 
+/* Levels from p on that begin at `last` or before; what follows them, or NULL. `offset` is what to add
+ * to where one begins, counted from p. */
+static inline const unsigned char *plain_run(
+    const unsigned char *p, const unsigned char *last, const Pattern *pattern, int64_t offset,
+    int *n, int most, int64_t *price, int64_t *size, uint16_t *where
+) {
+    const unsigned char *const first = p, *behind = 0;
+    int i = *n;
+    while (p <= last) {
+        const unsigned char *after = one_plain_level(p, pattern, &price[i], &size[i]);
+        if (!after) break;
+        behind = after;
+        where[i++] = (uint16_t)(p - first + offset);
+        if (*after != ',' || i == most) break;
+        p = after + 1;
+    }
+    *n = i;
+    return behind;
+}
+
 /* Levels that follow each other, with nothing between them but a comma, up to `most` of them. Puts
  * their prices, their sizes and where each begins, counted from `base`; returns how many there are,
  * and in `at` what follows the last. No byte is read at or behind `end`. */
-static int plain_levels(
+static OWN_FRAME int plain_levels(
     const unsigned char **at, const unsigned char *end, const Spelling *spelling,
     const unsigned char *base, int most, int64_t *price, int64_t *size, uint16_t *where
 ) {
-    unsigned char tail[BEFORE + 2 * (2 * TOKEN + NUMBERS)];
     const Pattern pattern = pattern_of(spelling);
-    const unsigned char *const frame = base, *p = *at;
-    int64_t moved = 0; /* where a byte of the tail stands in the frame, less where in the tail */
-    int n = 0;
-    for (;;) {
-        const unsigned char *after;
-        if (end - p < spelling->room) {
-            const size_t left = (size_t)(end - p);
-            memcpy(tail + BEFORE, p, left);
-            memset(tail + BEFORE + left, 0, sizeof tail - BEFORE - left);
-            moved = p - base - BEFORE;
-            base = tail;
-            p = tail + BEFORE;
-            end = tail + sizeof tail; /* which no level reaches: zeros come first */
-        }
-        after = one_plain_level(p, &pattern, &price[n], &size[n]);
-        if (!after) break;
-        where[n++] = (uint16_t)(p - base + moved);
-        *at = frame + moved + (after - base);
-        if (*after != ',' || n == most) break;
-        p = after + 1;
+    const unsigned char *p = *at, *behind;
+    int n = 0, before;
+    behind = plain_run(p, end - spelling->room, &pattern, p - base, &n, most, price, size, where);
+    if (behind) *at = behind;
+    if (n && (n == most || *behind != ',')) return n;
+    p = n ? behind + 1 : p;
+    if (end - p < spelling->room) {
+        unsigned char tail[BEFORE + 2 * (2 * TOKEN + NUMBERS)] = {0}; /* no level reaches its zeros */
+        memcpy(tail + BEFORE, p, (size_t)(end - p));
+        before = n;
+        behind = plain_run(
+            tail + BEFORE, tail + BEFORE + (end - p), &pattern, p - base, &n, most, price, size, where);
+        if (n > before) *at = p + (behind - (tail + BEFORE));
     }
     return n;
 }
