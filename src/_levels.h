@@ -16,7 +16,7 @@
 enum {
     LEVELS = 100,       /* that are kept a side */
     ROOMY = 2 * LEVELS, /* ... and as many that are not placed yet */
-    BLOCK = 4,          /* levels are copied so many at a time, and so past the last one */
+    BLOCK = 4,          /* levels are copied by fours, and so past the last one */
     TEXT = 12288,       /* bytes of a frame that are remembered; a longer one is not */
 };
 
@@ -271,14 +271,12 @@ static OWN_FRAME int follow_levels(
         const int same = same_levels(book->text, &where[old], most, p, end);
         if (same) {
             const int shift = (int)(p - start) - where[old];
-            int i, k;
+            int i;
             for (i = 0; i < same; i += BLOCK) {
                 memcpy(&ladder->price[n + i], &old_price[old + i], BLOCK * sizeof(int64_t));
                 memcpy(&ladder->size[n + i], &old_size[old + i], BLOCK * sizeof(int64_t));
                 memcpy(&to[n + i], &from[old + i], BLOCK * sizeof(Age));
-                for (k = i; k < i + BLOCK; k++) {
-                    ladder->where[n + k] = (uint16_t)(where[old + k] + shift);
-                }
+                add_to_four(&ladder->where[n + i], &where[old + i], shift);
             }
             n += same;
             old += same;

@@ -68,7 +68,7 @@ static inline uint64_t lowest_bit(uint64_t bits) {
     _BitScanForward64(&i, bits);
     return i;
 #else
-    return (uint64_t)__builtin_ctzll(bits);
+    return (unsigned)__builtin_ctzll(bits);
 #endif
 }
 
@@ -102,6 +102,16 @@ static inline int64_t equal_bytes(
     for (; i < n && left - i >= 8 && load8(a + i) == load8(b + i); i += 8) {}
     while (i < n && i < left && a[i] == b[i]) i++;
     return i;
+}
+
+static inline void add_to_four(uint16_t *to, const uint16_t *from, int summand) {
+#if HAS_QUOTED_LEVEL
+    _mm_storel_epi64((__m128i *)to, _mm_add_epi16(
+        _mm_loadl_epi64((const __m128i *)from), _mm_set1_epi16((short)summand)));
+#else
+    int i;
+    for (i = 0; i < 4; i++) to[i] = (uint16_t)(from[i] + summand);
+#endif
 }
 
 /* Digit by digit on purpose, and each with a branch of its own: the processor guesses where the
@@ -156,14 +166,17 @@ static inline const unsigned char *plain_level(
 
 /* By the number of digits before the point, or of characters from the point on: which of the 8
  * bytes before, or behind, the point are digits. Where none is, it lets a quote through, and a quote
- * is found to be no digit. LEAST: the smallest whole part of so many digits. */
+ * is found to be no digit. `least` is the smallest whole part of so many digits. */
 #define LAST(n) (~0ull << (64 - 8 * (n)))
 #define FIRST(n) (~0ull >> (64 - 8 * (n)))
-static const uint64_t WHOLE[9] = {
-    LAST(1), LAST(1), LAST(2), LAST(3), LAST(4), LAST(5), LAST(6), LAST(7), LAST(8)};
-static const uint64_t FRACTION[10] = {
-    0, FIRST(1), FIRST(1), FIRST(2), FIRST(3), FIRST(4), FIRST(5), FIRST(6), FIRST(7), FIRST(8)};
-static const int64_t LEAST[9] = {0, 0, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+static const struct {
+    uint64_t whole[9], fraction[10];
+    int64_t least[9];
+} BY_DIGITS = {
+    {LAST(1), LAST(1), LAST(2), LAST(3), LAST(4), LAST(5), LAST(6), LAST(7), LAST(8)},
+    {0, FIRST(1), FIRST(1), FIRST(2), FIRST(3), FIRST(4), FIRST(5), FIRST(6), FIRST(7), FIRST(8)},
+    {0, 0, 10, 100, 1000, 10000, 100000, 1000000, 10000000},
+};
 #undef LAST
 #undef FIRST
 
@@ -181,17 +194,15 @@ static inline uint64_t where_is(__m128i bytes, __m128i byte) {
 static inline __m128i digits_of(const unsigned char *p, uint64_t whole, uint64_t fraction) {
     return _mm_and_si128(
         _mm_sub_epi8(two_words(p + whole - 8, p + whole + 1), _mm_set1_epi8('0')),
-        two_words(&WHOLE[whole], &FRACTION[fraction]));
+        two_words(&BY_DIGITS.whole[whole], &BY_DIGITS.fraction[fraction]));
 }
 
 /* 16 digits to 4 numbers of 4 digits. */
 static inline __m128i by_fours(__m128i digits) {
-    const __m128i zero = _mm_setzero_si128(), ten = _mm_set1_epi32(1 << 16 | 10);
-    return _mm_madd_epi16(
-        _mm_packs_epi32(
-            _mm_madd_epi16(_mm_unpacklo_epi8(digits, zero), ten),
-            _mm_madd_epi16(_mm_unpackhi_epi8(digits, zero), ten)),
-        _mm_set1_epi32(1 << 16 | 100));
+    const __m128i tens = _mm_and_si128(digits, _mm_set1_epi16(0xFF));
+    const __m128i pairs = _mm_add_epi16(
+        _mm_mullo_epi16(tens, _mm_set1_epi16(10)), _mm_srli_epi16(digits, 8));
+    return _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
 }
 
 /* A spelling, ready to be compared. */
@@ -221,23 +232,21 @@ static inline const unsigned char *quoted_level(
     const __m128i quote = _mm_set1_epi8('"'), point = _mm_set1_epi8('.');
     const unsigned char *first = p + pattern->opening_n, *second;
     const __m128i head = bytes16(first);
-    /* The top bit is there for a search that finds no quote; that is too far off for a number. */
+    /* A search that finds no quote ends at the bit behind those; what stands there is looked at. */
     const uint64_t quotes = where_is(head, quote) | where_is(bytes16(first + 16), quote) << 16 |
-                            where_is(bytes16(first + 32), quote) << 32 | 1ull << 63;
+                            where_is(bytes16(first + 32), quote) << 32 | 1ull << 48;
     const uint64_t end = lowest_bit(quotes), start = end + (uint64_t)pattern->between_n;
-    uint64_t close, end2, whole, rest, whole2, rest2;
+    const uint64_t whole = lowest_bit(where_is(head, point) | 1ull << end), rest = end - whole;
+    uint64_t close, end2, whole2, rest2;
     uint16_t closing;
     __m128i digits, digits2, value, wrong;
-    if (end - 1 > 16) return 0;
+    if (whole > 8 || rest > 9) return 0;
     close = lowest_bit(quotes >> start);
-    if (close - 1 > 17) return 0;
     second = first + start;
     end2 = close - (second[close - 1] == ' '); /* as in plain_level() */
-    whole = lowest_bit(where_is(head, point) | 1ull << end);
-    whole2 = lowest_bit(where_is(bytes16(second), point) | 1ull << end2);
-    rest = end - whole;
+    whole2 = lowest_bit(where_is(bytes16(second), point) | 1ull << (end2 & 63));
     rest2 = end2 - whole2;
-    if (whole > 8 || rest > 9 || whole2 > 8 || rest2 > 9) return 0;
+    if (whole2 > 8 || rest2 > 9) return 0;
     digits = digits_of(first, whole, rest);
     digits2 = digits_of(second, whole2, rest2);
     value = _mm_madd_epi16( /* whole and fraction of the price, and of the size */
@@ -248,7 +257,7 @@ static inline const unsigned char *quoted_level(
             unlike(first + end, pattern->between, pattern->between_mask)),
         _mm_or_si128(
             _mm_subs_epu8(_mm_max_epu8(digits, digits2), _mm_set1_epi8(9)),
-            _mm_cmpgt_epi32(two_words(&LEAST[whole], &LEAST[whole2]), value)));
+            _mm_cmpgt_epi32(two_words(&BY_DIGITS.least[whole], &BY_DIGITS.least[whole2]), value)));
     memcpy(&closing, second + close, 2);
     if (_mm_movemask_epi8(_mm_cmpeq_epi8(wrong, _mm_setzero_si128())) != 0xFFFF ||
         closing != ('"' | '}' << 8)) return 0;
