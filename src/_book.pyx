@@ -106,6 +106,7 @@ cdef extern from "_levels.h" nogil:
         int aged
         int standing[2]
         int alike[2]
+        unsigned char text[1]
     ctypedef struct Ladder:
         int n
         int old
@@ -131,7 +132,7 @@ cdef extern from "_levels.h" nogil:
     bint put_level(Ladder* ladder, int side, int64_t price, int64_t size)
     int difference(Book* book, const Ladder* draft)
     void publish(Book* book, const Ladder* draft, int64_t update_count)
-    void remember(Book* book, const Ladder* draft, Bytes text, int64_t n)
+    bint remember(Book* book, const Ladder* draft, Bytes text, int64_t n)
     int64_t read_best(const Book* book, int row)
     void read_top(const Book* book, int64_t* best)
     int64_t read_levels(const Book* book, int64_t[LEVELS]* rows, int* bids, int* asks)
@@ -247,6 +248,19 @@ cdef struct Walk:
     int role            # of the field that is reached; -1 behind the object
     unsigned int seen   # a bit for each role
 
+# All that a frame has said when its first side begins; mostly the next one says it byte for byte
+# again, and is read on from there.
+cdef struct Head:
+    int n               # bytes; 0 or less where there is no such thing
+    Bytes start         # of the frame
+    Bytes data
+    Walk frame
+    Walk within         # the data
+    Text symbol
+    int64_t ts_ms
+    int64_t version
+    int kind
+
 cdef struct Scan:
     Source source
     Rules* rules
@@ -262,6 +276,7 @@ cdef struct Scan:
     Bytes change[3]      # the lists of DELETE, UPDATE, INSERT
     int inexact
     int absent
+    Head head
     Ladder draft[2]      # bids and asks of the next book
 
 
@@ -293,6 +308,7 @@ cdef bint is_text(Text* text, Key* key) noexcept:
 cdef inline void begin_walk(Walk* walk) noexcept:
     walk.before = c'{'
     walk.next = 0
+    walk.role = -1
     walk.seen = 0
 
 
@@ -632,18 +648,51 @@ cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) n
     return p
 
 
-cdef Bytes scan_data(Scan* s, Bytes p, BookStore store) noexcept:
-    """The object that holds the levels, and most of what is said about them."""
-    cdef Walk walk
-    begin_walk(&walk)
+cdef void note_head(Scan* s, Bytes p, Walk* within) noexcept:
+    s.head.n = <int>(p - s.source.start)
+    s.head.start = s.source.start
+    s.head.within = within[0]
+    s.head.symbol = s.symbol
+    s.head.ts_ms, s.head.version, s.head.kind = s.ts_ms, s.version, s.kind
+
+
+cdef Bytes known_head(Scan* s, Bytes p) noexcept:
+    """What follows the head of the last frame, if this one begins with it; else NULL."""
+    cdef Head* known
+    if s.book == NULL:
+        return NULL
+    known = head_of(<OrderBook>s.book)
+    if (
+        known.n <= 0 or s.source.end - p <= known.n
+        or memcmp(p, core(<OrderBook>s.book).text, known.n) != 0
+    ):
+        return NULL
+    s.head = known[0]
+    s.head.start = p
+    s.head.data = p + (known.data - known.start)
+    s.head.symbol.p = p + (known.symbol.p - known.start)
+    s.symbol = s.head.symbol
+    s.ts_ms, s.version, s.kind = known.ts_ms, known.version, known.kind
+    s.is_book = True
+    return blanks(&s.source, p + known.n)
+
+
+cdef Bytes scan_data(Scan* s, Bytes p, BookStore store, Walk* walk) noexcept:
+    """The object that holds the levels, and most of what is said about them.
+
+    The walk may have come to one of its fields already.
+    """
     while True:
-        p = next_field(s, p, &s.rules.data, &walk)
-        if p == NULL:
-            return NULL
+        if walk.role < 0:
+            p = next_field(s, p, &s.rules.data, walk)
+            if p == NULL:
+                return NULL
         if walk.role < 0:
             s.seen |= walk.seen
             return p
         if walk.role == BIDS or walk.role == ASKS:
+            if s.head.n == 0:
+                note_head(s, p, walk)
             p = scan_side(s, p, walk.role - BIDS)
         elif walk.role == SYMBOL:
             p = scan_symbol(s, p, store)
@@ -660,6 +709,7 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store) noexcept:
             p = skip_value(&s.source, p, 0)
         if p == NULL:
             return NULL
+        walk.role = -1
 
 
 cdef Bytes scan_changes(Scan* s, Bytes data) noexcept:
@@ -694,28 +744,37 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
 
     What is no order book is checked to be JSON and left alone.
     """
-    cdef Walk walk
-    cdef Bytes data = NULL, time = NULL
-    cdef bint scanned = False
+    cdef Walk walk, within
+    cdef Bytes data = NULL, time = NULL, after = known_head(s, p)
+    cdef bint scanned = after != NULL
     begin_walk(&walk)
-    p = blanks(&s.source, p)
-    if peek(&s.source, p) != c'{':
-        p = skip_value(&s.source, p, 0)
-        walk.role = -1
+    begin_walk(&within)
+    if after != NULL:
+        data, walk, within = s.head.data, s.head.frame, s.head.within
+        p = scan_data(s, after, store, &within)
     else:
+        p = blanks(&s.source, p)
+        if peek(&s.source, p) != c'{':
+            p = skip_value(&s.source, p, 0)
+            walk.before = 0  # no object, no fields
+    while p != NULL and walk.before:
         p = next_field(s, p, &s.rules.frame, &walk)
-    while p != NULL and walk.role >= 0:
+        if p == NULL or walk.role < 0:
+            break
         if walk.role == CHANNEL:
             p = scan_channel(s, p, store, &walk.seen)
         elif walk.role == DATA:
             data = p
             scanned = s.is_book  # what it is may come behind it
-            p = scan_data(s, p, store) if scanned else skip_value(&s.source, p, 0)
+            if scanned:
+                s.head.data, s.head.frame = data, walk
+                p = scan_data(s, p, store, &within)
+            else:
+                p = skip_value(&s.source, p, 0)
         else:
             time = p
+            s.head.n = -1  # an earlier frame's time does not tell this one's
             p = skip_value(&s.source, p, 0)
-        if p != NULL:
-            p = next_field(s, p, &s.rules.frame, &walk)
     if p == NULL:
         return NULL
     p = blanks(&s.source, p)
@@ -726,8 +785,10 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
     if data == NULL:
         return refuse(&s.source, p, b"no data")
     s.seen |= walk.seen
-    if not scanned and scan_data(s, data, store) == NULL:
-        return NULL
+    if not scanned:
+        s.head.n = -1  # it is not where the data begins that the frame is known
+        if scan_data(s, data, store, &within) == NULL:
+            return NULL
     if time != NULL and scan_integer(
         &s.source, time, &s.ts_ms, b"the time is no integer of 1 to 18 digits"
     ) == NULL:
@@ -883,6 +944,11 @@ if _change.BBO | _change.DEPTH != ALL_CHANGED or _change.DEPTH != DEPTH_CHANGED:
 
 cdef inline Book* core(OrderBook book) noexcept nogil:
     return <Book*>book.levels
+
+
+cdef inline Head* head_of(OrderBook book) noexcept:
+    """What the frame began with that its Book remembers."""
+    return <Head*>(core(book) + 1)
 
 
 cdef inline Half* now(OrderBook book) noexcept:
@@ -1049,7 +1115,9 @@ cdef int settle(OrderBook book, Scan* s) noexcept:
     book.counts[ABSENT] += s.absent
     change = commit(book, s.draft, s.ts_ms, s.recv_ns, s.kind != DELTA)
     book.held_version = s.version
-    remember(core(book), s.draft, s.source.start, s.source.end - s.source.start)
+    head_of(book)[0] = s.head
+    if not remember(core(book), s.draft, s.source.start, s.source.end - s.source.start):
+        head_of(book).n = 0
     return change
 
 
@@ -1086,7 +1154,7 @@ cdef class OrderBook:
     def __cinit__(self, symbol=None, *, wire=COINCALL):
         self.layout = layout_of(wire)
         self.held_version = -1
-        self.levels = PyMem_Calloc(1, sizeof(Book))
+        self.levels = PyMem_Calloc(1, sizeof(Book) + sizeof(Head))
         if self.levels == NULL:
             raise MemoryError
         if symbol is not None:

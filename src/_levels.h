@@ -405,10 +405,11 @@ static void publish(Book *book, const Ladder *draft, int64_t update_count) {
     book->standing[0] = book->standing[1] = 0;
 }
 
-/* Keeps the text of the frame that the book now is, for the next one to be compared with. */
-static void remember(Book *book, const Ladder *draft, const unsigned char *text, int64_t n) {
+/* Keeps the text of the frame that the book now is, for the next one to be compared with; returns 0
+ * where it is too long. */
+static int remember(Book *book, const Ladder *draft, const unsigned char *text, int64_t n) {
     int side;
-    if (n > TEXT) return;
+    if (n > TEXT) return 0;
     memcpy(book->text, text, (size_t)n);
     for (side = 0; side < 2; side++) {
         const Ladder *ladder = &draft[side];
@@ -417,6 +418,7 @@ static void remember(Book *book, const Ladder *draft, const unsigned char *text,
         book->alike[side] = 4 * ladder->kept >= ladder->n;
         memcpy(book->where[side], ladder->where, (size_t)(ladder->n + 1) * sizeof(uint16_t));
     }
+    return 1;
 }
 
 /* ----------------------------------------------------------------------------------- reading */

@@ -243,7 +243,7 @@ static inline const unsigned char *quoted_level(
     if (whole > 8 || rest > 9) return 0;
     close = lowest_bit(quotes >> start);
     second = first + start;
-    end2 = close - (second[close - 1] == ' '); /* as in plain_level() */
+    end2 = close - ((second + close)[-1] == ' '); /* as in plain_level() */
     whole2 = lowest_bit(where_is(bytes16(second), point) | 1ull << (end2 & 63));
     rest2 = end2 - whole2;
     if (whole2 > 8 || rest2 > 9) return 0;
