@@ -276,8 +276,8 @@ cdef struct Scan:
     Bytes change[3]      # the lists of DELETE, UPDATE, INSERT
     int inexact
     int absent
-    Head head
     Ladder draft[2]      # bids and asks of the next book
+    Head head
 
 
 cdef bytes unescaped(Text* text):
@@ -812,7 +812,8 @@ cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     """Points a Scan at a frame of any type; what it returns keeps the bytes where they are."""
     cdef Py_ssize_t n
     cdef object held = frame
-    memset(s, 0, sizeof(Scan) - 2 * sizeof(Ladder))  # the draft comes last
+    memset(s, 0, sizeof(Scan) - 2 * sizeof(Ladder) - sizeof(Head))  # which come last
+    s.head.n = 0
     s.version = s.kind = -1
     s.recv_ns = recv_ns
     if isinstance(frame, bytes):

@@ -174,14 +174,13 @@ static int level_behind(const Half *half, const Ladder *ladder, int side) {
 /* Finds prices of a draft among those of the book by a table, since a walk along the book would have
  * to guess each step. A slot says which of the prices hashed to it came last. */
 static inline void match_ages(
-    Book *book, Ladder *ladder, int side, int stop, int64_t recv_ns,
+    Book *book, Ladder *ladder, int side, int first, int stop, int64_t recv_ns,
     unsigned char *slots, const int shift
 ) {
     const Half *half = live_half(book);
     const int64_t *price = half->rows[2 * side], *size = half->rows[2 * side + 1];
     const Age *from = book->ages[book->aged][side];
     Age *to = book->ages[1 - book->aged][side];
-    const int first = ladder->old;
     int i;
     for (i = first; i < stop; i++) {
         slots[(uint64_t)price[i] * 0x9E3779B97F4A7C15u >> shift] = (unsigned char)(i + 1);
@@ -206,21 +205,22 @@ static inline void match_ages(
 /* Gives the levels of a draft that have none yet their ages: that of the level of the book at the same
  * price; without one, a level is new. */
 static OWN_FRAME void pass_ages(Book *book, Ladder *ladder, int side, int64_t recv_ns) {
+    enum { FEW = 16 };
     const Half *half = live_half(book);
     const int64_t *price = half->rows[2 * side];
-    int stop;
+    int first = ladder->old, stop = (int)half->n[side];
     if (ladder->aged == ladder->n) return;
-    stop = level_behind(half, ladder, side);
-    ladder->old += find_level(
-        price + ladder->old, stop - ladder->old, side, ladder->price[ladder->aged]);
-    if (stop - ladder->old <= 16) {
+    if (stop - first > FEW) {
+        stop = level_behind(half, ladder, side);
+        first += find_level(price + first, stop - first, side, ladder->price[ladder->aged]);
+    }
+    if (stop - first <= FEW) {
         unsigned char slots[128] = {0};
-        match_ages(book, ladder, side, stop, recv_ns, slots, 64 - 7);
+        match_ages(book, ladder, side, first, stop, recv_ns, slots, 64 - 7);
     } else {
         unsigned char slots[4096] = {0};
-        match_ages(book, ladder, side, stop, recv_ns, slots, 64 - 12);
+        match_ages(book, ladder, side, first, stop, recv_ns, slots, 64 - 12);
     }
-    ladder->old = stop;
     ladder->aged = ladder->n;
 }
 
@@ -263,6 +263,7 @@ static OWN_FRAME int follow_levels(
         old = level_behind(half, ladder, side);
         if (old >= olds || !same_levels(book->text, &where[old], 1, p, end)) return BEFORE_LEVEL;
         pass_ages(book, ladder, side, recv_ns);
+        ladder->old = old;
     }
     old = ladder->old;
     kept = ladder->kept;
