@@ -12,9 +12,14 @@ decoder   symbol -> book, and what is no order book
 
 A frame is scanned into a draft, and the draft is published when the whole frame has proved legal:
 a refused frame has touched nothing that a reader can see. Nothing here knows a venue (what a key
-means comes as a `Wire`), reads a clock or keeps a reference to the frame. Below this file lie three
-headers in C: the arrays of levels (_levels.h), levels in their usual spelling (_plain.h), and words
-that threads share (_words.h).
+means comes as a `Wire`), reads a clock or keeps a reference to the frame. Below this file lie five
+headers in C:
+
+_json.h   JSON text, careful and exact
+_fields.h the fields of an object by their keys
+_plain.h  a level in its usual spelling, as fast as the machine allows
+_levels.h the levels of a book: published, drafted, remembered
+_words.h  words that threads share
 """
 
 cimport cython
@@ -22,7 +27,7 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE,
     PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
@@ -37,7 +42,6 @@ import operator
 from decimal import Decimal
 
 import numpy as np
-import orjson
 
 from . import change as _change
 from .errors import DecodeError, GapError, StaleError, SymbolMismatch, UsageError
@@ -72,7 +76,7 @@ cdef extern from "_json.h" nogil:
     Fault any_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after)
     Fault padded_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after)
     Bytes scan_integer(Source* s, Bytes p, int64_t* value, const char* wrong)
-    Bytes scan_key(Source* s, Bytes p, Text* key)
+    int unescape(Bytes* at, unsigned char* utf8)
     Bytes scan_separator(Source* s, Bytes p, unsigned char closing, bint* more)
     Bytes skip_value(Source* s, Bytes p, int depth)
 
@@ -92,6 +96,27 @@ cdef extern from "_plain.h" nogil:
     int plain_levels(
         Bytes* at, Bytes end, const Spelling* spelling, Bytes base, int most,
         int64_t* price, int64_t* size, uint16_t* where)
+
+cdef extern from "_fields.h" nogil:
+    enum: KEY_BYTES, MAX_KEYS
+    ctypedef struct Key:
+        unsigned char text[KEY_BYTES]
+        int n
+        int role
+        Token token
+    ctypedef struct Keys:
+        Key key[MAX_KEYS]
+        int n
+        unsigned int roles
+    ctypedef struct Walk:
+        unsigned char before
+        int role
+        unsigned int seen
+    void begin_walk(Walk* walk)
+    bint is_text(const Text* text, const Key* key)
+    Bytes behind_beginning(const Text* text, const Key* beginning)
+    Bytes scan_choice(Source* s, Bytes p, const Key* choices, int* which, const char* wrong)
+    Bytes next_field(Source* s, Bytes p, const Keys* keys, Walk* walk)
 
 cdef extern from "_levels.h" nogil:
     enum: ALL_CHANGED, DEPTH_CHANGED
@@ -184,12 +209,10 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
 
 cdef enum:
     PLAIN = 18        # bytes that plain_number() may read
-    KEY_BYTES = 24    # the longest text of a Wire
-    MAX_KEYS = 8      # of one object
     MAX_CHANNELS = 4
     MAX_SPELLINGS = 4
 
-cdef enum:  # the values of Role
+cdef enum:  # the values of Role; the first is UNWANTED for _fields.h
     IGNORED
     CHANNEL
     DATA
@@ -215,18 +238,6 @@ cdef enum:  # the kinds of a frame
     WHOLE = 0
     DELTA = 1
 
-cdef struct Key:
-    char text[KEY_BYTES]
-    int n
-    int role
-    Token token      # it and its colon, as they mostly stand
-
-# The keys that are looked for in one kind of object, in the order in which they mostly come.
-cdef struct Keys:
-    Key key[MAX_KEYS]
-    int n
-    unsigned int roles
-
 # A Wire, in the form that bytes are compared with.
 cdef struct Rules:
     Keys frame
@@ -240,13 +251,6 @@ cdef struct Rules:
     Spelling spelling[MAX_SPELLINGS]  # of a level of one side
     int spellings
     int usual                         # the one of these that stood there last
-
-# Where a walk over the fields of an object has come to.
-cdef struct Walk:
-    unsigned char before  # what stands before the next field: a brace or a comma
-    int next            # the key that probably comes next
-    int role            # of the field that is reached; -1 behind the object
-    unsigned int seen   # a bit for each role
 
 # All that a frame has said when its first side begins; mostly the next one says it byte for byte
 # again, and is read on from there.
@@ -281,89 +285,17 @@ cdef struct Scan:
 
 
 cdef bytes unescaped(Text* text):
-    """The UTF-8 of a string that holds escapes; None for a lone surrogate, which has none.
-
-    Found out here, because nothing in a scan may raise.
-    """
-    cdef Bytes p = text.p, end = p + text.n
-    cdef bint high = False, low, surrogate
-    while p < end:
-        surrogate = p[0] == c'\\' and p[1] == c'u' and (p[2] | 0x20) == c'd' and p[3] >= c'8'
-        low = surrogate and (p[3] | 0x20) >= c'c'
-        if low != high:
+    """The UTF-8 of a string that holds escapes; None for half a surrogate pair, which has none."""
+    cdef Bytes p = text.p
+    cdef bytearray utf8 = bytearray()
+    cdef unsigned char part[4]
+    cdef int n
+    while p < text.p + text.n:
+        n = unescape(&p, part)
+        if n == 0:
             return None
-        high = surrogate and not low
-        p += 1 if p[0] != c'\\' else 6 if p[1] == c'u' else 2
-    if high:
-        return None
-    return orjson.loads(b'"%b"' % PyBytes_FromStringAndSize(<char*>text.p, text.n)).encode()
-
-
-cdef bint is_text(Text* text, Key* key) noexcept:
-    if text.escaped:
-        return unescaped(text) == PyBytes_FromStringAndSize(key.text, key.n)
-    return text.n == key.n and memcmp(text.p, key.text, key.n) == 0
-
-
-cdef inline void begin_walk(Walk* walk) noexcept:
-    walk.before = c'{'
-    walk.next = 0
-    walk.role = -1
-    walk.seen = 0
-
-
-cdef Bytes next_field(Scan* s, Bytes p, Keys* keys, Walk* walk) noexcept:
-    """Up to the value of the next field of an object that has a role; others are skipped.
-
-    A role that is filled twice is refused: nobody can tell which value is meant.
-    """
-    cdef Text text
-    cdef Bytes key_at
-    cdef bint more = True
-    cdef int i
-    while True:
-        i = walk.next
-        key_at = p + 1
-        if (
-            i < keys.n and s.source.end - p > TOKEN + 1 and p[0] == walk.before
-            and stands(key_at, &keys.key[i].token)
-        ):  # as it mostly comes
-            p = key_at + keys.key[i].token.n
-            if p[0] <= c' ':
-                p = blanks(&s.source, p)
-        else:
-            if walk.before == c'{':
-                if peek(&s.source, p) != c'{':
-                    return refuse(&s.source, p, b"an object must stand here")
-                p = blanks(&s.source, p + 1)
-                if peek(&s.source, p) == c'}':
-                    more = False
-                    p += 1
-            else:
-                p = scan_separator(&s.source, p, c'}', &more)
-                if p == NULL:
-                    return NULL
-            walk.role = -1
-            if not more:
-                return p
-            key_at = p
-            p = scan_key(&s.source, p, &text)
-            if p == NULL:
-                return NULL
-            i = 0
-            while i < keys.n and not is_text(&text, &keys.key[i]):
-                i += 1
-        walk.before = c','
-        walk.next = i + 1
-        if i < keys.n and keys.key[i].role != IGNORED:
-            walk.role = keys.key[i].role
-            if walk.seen & (1 << walk.role):
-                return refuse(&s.source, key_at, b"a field twice")
-            walk.seen |= 1 << walk.role
-            return p
-        p = skip_value(&s.source, p, 0)
-        if p == NULL:
-            return NULL
+        utf8 += part[:n]
+    return bytes(utf8)
 
 
 cdef Bytes scan_amount(Scan* s, Bytes p, bint is_size, int64_t* e8) noexcept:
@@ -407,21 +339,6 @@ cdef struct Level:
     int side
 
 
-cdef Bytes scan_choice(Scan* s, Bytes p, Key* choices, int* which, const char* wrong) noexcept:
-    """One of two texts."""
-    cdef Text text
-    cdef Bytes after
-    if peek(&s.source, p) != c'"':
-        return refuse(&s.source, p, wrong)
-    after = scan_string(&s.source, p, &text)
-    if after == NULL:
-        return NULL
-    for which[0] in range(2):
-        if is_text(&text, &choices[which[0]]):
-            return after
-    return refuse(&s.source, p, wrong)
-
-
 cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
     """A level in any legal spelling: keys in any order, unknown ones among them."""
     cdef Walk walk
@@ -429,7 +346,7 @@ cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
     begin_walk(&walk)
     level.size = 0
     while True:
-        p = next_field(s, p, &s.rules.level, &walk)
+        p = next_field(&s.source, p, &s.rules.level, &walk)
         if p == NULL:
             return NULL
         if walk.role < 0:
@@ -438,7 +355,7 @@ cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
                     &s.source, begin, b"a level without its price, size or side, or with two")
             return p
         if walk.role == SIDE:
-            p = scan_choice(s, p, s.rules.side, &level.side, b"neither side of a book")
+            p = scan_choice(&s.source, p, s.rules.side, &level.side, b"neither side of a book")
         elif walk.role == PRICE:
             p = scan_amount(s, p, False, &level.price)
         elif sized:
@@ -600,23 +517,6 @@ cdef inline void aim_scan(Scan* s, PyObject* book) noexcept:
         s.updates = (<OrderBook>book).update_count
 
 
-cdef Bytes behind(Text* text, Key* beginning) noexcept:
-    """What follows the beginning of a text, if it begins so; else NULL."""
-    cdef Bytes p = text.p, end = text.p + text.n
-    cdef int c, i
-    for i in range(beginning.n):
-        if p >= end:
-            return NULL
-        c = p[0]
-        p += 1
-        if c == c'\\' and p[0] == c'u' and p[1] == c'0' and p[2] == c'0' and p[3] < c'8':  # ASCII
-            c = (p[3] - 48) * 16 + (p[4] & 15) + 9 * (p[4] >> 6)
-            p += 5
-        if c != <unsigned char>beginning.text[i]:
-            return NULL
-    return p
-
-
 cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) noexcept:
     """What the frame is; any JSON value, of which only some mean an order book."""
     cdef Text text
@@ -636,7 +536,7 @@ cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) n
     if p == NULL:
         return NULL
     for i in range(s.rules.channels):
-        symbol = behind(&text, &s.rules.channel[i])
+        symbol = behind_beginning(&text, &s.rules.channel[i])
         if symbol != NULL:
             s.is_book = True
             seen[0] |= 1 << SYMBOL
@@ -684,7 +584,7 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store, Walk* walk) noexcept:
     """
     while True:
         if walk.role < 0:
-            p = next_field(s, p, &s.rules.data, walk)
+            p = next_field(&s.source, p, &s.rules.data, walk)
             if p == NULL:
                 return NULL
         if walk.role < 0:
@@ -701,7 +601,8 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store, Walk* walk) noexcept:
         elif walk.role == VERSION:
             p = scan_version(s, p)
         elif walk.role == KIND:
-            p = scan_choice(s, p, s.rules.kind, &s.kind, b"neither a whole book nor a change")
+            p = scan_choice(
+                &s.source, p, s.rules.kind, &s.kind, b"neither a whole book nor a change")
         elif walk.role == BOTH:
             p = scan_rows(s, p, BOTH)
         else:  # what is changed needs the rest of the frame, and its order
@@ -758,7 +659,7 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
             p = skip_value(&s.source, p, 0)
             walk.before = 0  # no object, no fields
     while p != NULL and walk.before:
-        p = next_field(s, p, &s.rules.frame, &walk)
+        p = next_field(&s.source, p, &s.rules.frame, &walk)
         if p == NULL or walk.role < 0:
             break
         if walk.role == CHANNEL:

@@ -104,6 +104,58 @@ static const unsigned char *scan_string(Source *s, const unsigned char *p, Text 
     return p + 1;
 }
 
+static unsigned hex4(const unsigned char *p) {
+    unsigned value = 0;
+    int i;
+    for (i = 0; i < 4; i++) {
+        value = value << 4 | (is_digit(p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10u);
+    }
+    return value;
+}
+
+/* The byte, or what the escape stands for, at p in a string that has been scanned: 1 to 4 bytes of
+ * UTF-8. Returns how many, 0 for half a surrogate pair, which has none; p is then behind it. */
+static int unescape(const unsigned char **at, unsigned char *utf8) {
+    static const char SHORT[] = "\"\\/bfnrt", MEANT[] = "\"\\/\b\f\n\r\t";
+    const unsigned char *p = *at;
+    unsigned c, low;
+    utf8[0] = *p++;
+    *at = p;
+    if (utf8[0] != '\\') return 1;
+    *at = p + 1;
+    if (*p != 'u') {
+        utf8[0] = (unsigned char)MEANT[strchr(SHORT, *p) - SHORT];
+        return 1;
+    }
+    c = hex4(p + 1);
+    *at = p += 5;
+    if (c >= 0xD800 && c < 0xE000) {
+        if (c >= 0xDC00 || p[0] != '\\' || p[1] != 'u') return 0;
+        low = hex4(p + 2);
+        if (low < 0xDC00 || low >= 0xE000) return 0;
+        c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+        *at = p + 6;
+        utf8[0] = (unsigned char)(0xF0 | c >> 18);
+        utf8[1] = (unsigned char)(0x80 | (c >> 12 & 63));
+        utf8[2] = (unsigned char)(0x80 | (c >> 6 & 63));
+        utf8[3] = (unsigned char)(0x80 | (c & 63));
+        return 4;
+    }
+    if (c < 0x80) {
+        utf8[0] = (unsigned char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        utf8[0] = (unsigned char)(0xC0 | c >> 6);
+        utf8[1] = (unsigned char)(0x80 | (c & 63));
+        return 2;
+    }
+    utf8[0] = (unsigned char)(0xE0 | c >> 12);
+    utf8[1] = (unsigned char)(0x80 | (c >> 6 & 63));
+    utf8[2] = (unsigned char)(0x80 | (c & 63));
+    return 3;
+}
+
 /* ------------------------------------------------------------------------------------ numbers
  *
  * A number is legal if it is a JSON number (RFC 8259, section 6). Its value times 1e8 must be an
