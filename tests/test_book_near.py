@@ -182,7 +182,7 @@ def test_every_frame_one_byte_away() -> None:
         both.apply(frame, 1)
         outcomes[both.apply(other, 2)] += 1
         assert both.apply(later, 3) == "applied"
-    assert outcomes["applied"] > 0.05 * outcomes.total()
+    assert outcomes["applied"] > 0.01 * outcomes.total()
     assert outcomes["refused"] > 0.5 * outcomes.total()
 
 
