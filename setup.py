@@ -3,6 +3,7 @@
 COINCALL_FAST_BUILD chooses the mode:
 
 release  what wheels are made of (the default)
+portable release without SIMD, which is what other processors than x86-64 get
 debug    bounds checks, assertions and line numbers
 asan     debug under the address and undefined-behaviour sanitizers
 trace    line events, so that coverage sees the .pyx
@@ -21,6 +22,7 @@ TRACE = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 # mode: (compiler flags, linker flags, C macros, Cython directives)
 MODES = {
     "release": (["-O3", "-g0"], [], [], UNCHECKED),
+    "portable": (["-O3", "-g0"], [], [("COINCALL_FAST_PORTABLE", "1")], UNCHECKED),
     "debug": (["-O0", "-g3", "-UNDEBUG"], [], [], {}),
     # -fno-wrapv: Python's own flags define signed overflow, which would hide it.
     "asan": (["-O1", "-g3", "-UNDEBUG", "-fno-wrapv", *SANITIZE], SANITIZE, [], {}),
