@@ -81,7 +81,7 @@ cdef extern from "_json.h" nogil:
     Bytes skip_value(Source* s, Bytes p, int depth)
 
 cdef extern from "_plain.h" nogil:
-    enum: TOKEN, NUMBERS
+    enum: TOKEN, PLAIN, NUMBERS
     ctypedef struct Token:
         unsigned char text[TOKEN]
         unsigned char mask[TOKEN]
@@ -208,7 +208,6 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
 # or NULL after noting in the Source what is wrong and where.
 
 cdef enum:
-    PLAIN = 18        # bytes that plain_number() may read
     MAX_CHANNELS = 4
     MAX_SPELLINGS = 4
 

@@ -288,10 +288,10 @@ static OWN_FRAME int follow_levels(
             stop = BEHIND_LEVEL;
             break;
         }
-        if (misses == patience || end - p < spelling->room) break;
+        if (misses == patience) break;
         {
             int64_t price, size;
-            const unsigned char *after = one_plain_level(p, &pattern, &price, &size);
+            const unsigned char *after = one_plain_level(p, end, &pattern, &price, &size);
             if (!after || !price || !size || (n && !better(side, ladder->price[n - 1], price))) break;
             while (old < olds && better(side, old_price[old], price)) old++;
             ladder->price[n] = price;

@@ -17,12 +17,14 @@
 
 #if !defined(COINCALL_FAST_PORTABLE) && (defined(__SSE2__) || defined(_M_X64))
 #define HAS_QUOTED_LEVEL 1
+#define RARE OWN_FRAME
 #include <emmintrin.h>
 #ifdef _MSC_VER
 #include <intrin.h>
 #endif
 #else
 #define HAS_QUOTED_LEVEL 0
+#define RARE inline
 #endif
 
 /* For loops that want all registers for themselves. */
@@ -34,8 +36,8 @@
 
 enum {
     TOKEN = 16,
-    BEFORE = 16,  /* bytes before a level that may be read */
-    NUMBERS = 43, /* bytes of a level besides its tokens that may be read, and past it */
+    PLAIN = 18,   /* bytes that plain_number() may read */
+    NUMBERS = 43, /* bytes that quoted_level() may read besides the tokens */
 };
 
 /* A constant of up to 16 bytes, to be compared at once whatever its length. */
@@ -47,7 +49,7 @@ typedef struct {
 typedef struct {
     Token opening, between;
     int quoted; /* whether the size is in quotes; the price of a plain level always is */
-    int room;   /* bytes from the first of a level on that may be read: its tokens and NUMBERS */
+    int room;   /* bytes that quoted_level() may read: the tokens and NUMBERS */
 } Spelling;
 
 static inline uint64_t load8(const unsigned char *p) {
@@ -146,15 +148,17 @@ point:
 #undef WHOLE_DIGIT
 #undef DECIMAL
 
-/* What follows a level that begins at p, or NULL. */
-static inline const unsigned char *plain_level(
-    const unsigned char *p, const Spelling *spelling, int64_t *price, int64_t *size
+/* What follows a level that begins at p, and that something follows before `end`; or NULL. */
+static RARE const unsigned char *plain_level(
+    const unsigned char *p, const unsigned char *end, const Spelling *spelling,
+    int64_t *price, int64_t *size
 ) {
-    if (!stands(p, &spelling->opening)) return 0;
+    if (end - p < TOKEN + PLAIN || !stands(p, &spelling->opening)) return 0;
     p = plain_number(p + spelling->opening.n, price);
-    if (!p || !stands(p, &spelling->between)) return 0;
+    if (!p || end - p < TOKEN || end - p < spelling->between.n + PLAIN ||
+        !stands(p, &spelling->between)) return 0;
     p = plain_number(p + spelling->between.n, size);
-    if (!p) return 0;
+    if (!p || end - p < 4) return 0;
     if (spelling->quoted) {
         p += *p == ' '; /* sizes come padded with a blank (seed 003, line 1726) */
         if (*p++ != '"') return 0;
@@ -209,7 +213,7 @@ static inline __m128i by_fours(__m128i digits) {
 typedef struct {
     const Spelling *spelling;
     __m128i opening, opening_mask, between, between_mask;
-    int64_t opening_n, between_n;
+    int64_t opening_n, between_n, room; /* room enough for nothing, if it is not for this */
 } Pattern;
 
 static inline Pattern pattern_of(const Spelling *spelling) {
@@ -217,7 +221,7 @@ static inline Pattern pattern_of(const Spelling *spelling) {
         spelling,
         bytes16(spelling->opening.text), bytes16(spelling->opening.mask),
         bytes16(spelling->between.text), bytes16(spelling->between.mask),
-        spelling->opening.n, spelling->between.n};
+        spelling->opening.n, spelling->between.n, spelling->quoted ? spelling->room : INT64_MAX};
     return pattern;
 }
 
@@ -268,13 +272,14 @@ static inline const unsigned char *quoted_level(
     return second + close + 2;
 }
 
-/* One level, with `room` bytes to be read. */
+/* One level, in the faster of the two ways that may read it. */
 static inline const unsigned char *one_plain_level(
-    const unsigned char *p, const Pattern *pattern, int64_t *price, int64_t *size
+    const unsigned char *p, const unsigned char *end, const Pattern *pattern,
+    int64_t *price, int64_t *size
 ) {
     const unsigned char *after = 0;
-    if (pattern->spelling->quoted) after = quoted_level(p, pattern, price, size);
-    return after ? after : plain_level(p, pattern->spelling, price, size);
+    if (end - p >= pattern->room) after = quoted_level(p, pattern, price, size);
+    return after ? after : plain_level(p, end, pattern->spelling, price, size);
 }
 #else
 typedef const Spelling *Pattern;
@@ -282,31 +287,12 @@ typedef const Spelling *Pattern;
 static inline Pattern pattern_of(const Spelling *spelling) { return spelling; }
 
 static inline const unsigned char *one_plain_level(
-    const unsigned char *p, const Pattern *pattern, int64_t *price, int64_t *size
+    const unsigned char *p, const unsigned char *end, const Pattern *pattern,
+    int64_t *price, int64_t *size
 ) {
-    return plain_level(p, *pattern, price, size);
+    return plain_level(p, end, *pattern, price, size);
 }
 #endif
-
-/* Levels from p on that begin at `last` or before; what follows them, or NULL. `offset` is what to add
- * to where one begins, counted from p. */
-static inline const unsigned char *plain_run(
-    const unsigned char *p, const unsigned char *last, const Pattern *pattern, int64_t offset,
-    int *n, int most, int64_t *price, int64_t *size, uint16_t *where
-) {
-    const unsigned char *const first = p, *behind = 0;
-    int i = *n;
-    while (p <= last) {
-        const unsigned char *after = one_plain_level(p, pattern, &price[i], &size[i]);
-        if (!after) break;
-        behind = after;
-        where[i++] = (uint16_t)(p - first + offset);
-        if (*after != ',' || i == most) break;
-        p = after + 1;
-    }
-    *n = i;
-    return behind;
-}
 
 /* Levels that follow each other, with nothing between them but a comma, up to `most` of them. Puts
  * their prices, their sizes and where each begins, counted from `base`; returns how many there are,
@@ -316,20 +302,17 @@ static OWN_FRAME int plain_levels(
     const unsigned char *base, int most, int64_t *price, int64_t *size, uint16_t *where
 ) {
     const Pattern pattern = pattern_of(spelling);
-    const unsigned char *p = *at, *behind;
-    int n = 0, before;
-    behind = plain_run(p, end - spelling->room, &pattern, p - base, &n, most, price, size, where);
-    if (behind) *at = behind;
-    if (n && (n == most || *behind != ',')) return n;
-    p = n ? behind + 1 : p;
-    if (end - p < spelling->room) {
-        unsigned char tail[BEFORE + 2 * (2 * TOKEN + NUMBERS)] = {0}; /* no level reaches its zeros */
-        memcpy(tail + BEFORE, p, (size_t)(end - p));
-        before = n;
-        behind = plain_run(
-            tail + BEFORE, tail + BEFORE + (end - p), &pattern, p - base, &n, most, price, size, where);
-        if (n > before) *at = p + (behind - (tail + BEFORE));
+    const unsigned char *p = *at, *behind = p;
+    int n = 0;
+    for (;;) {
+        const unsigned char *after = one_plain_level(p, end, &pattern, &price[n], &size[n]);
+        if (!after) break;
+        behind = after;
+        where[n++] = (uint16_t)(p - base);
+        if (*after != ',' || n == most) break;
+        p = after + 1;
     }
+    *at = behind;
     return n;
 }
 
