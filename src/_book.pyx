@@ -279,8 +279,8 @@ cdef struct Scan:
     Bytes change[3]      # the lists of DELETE, UPDATE, INSERT
     int inexact
     int absent
-    Ladder draft[2]      # bids and asks of the next book
     Head head
+    Ladder draft[2]      # bids and asks of the next book
 
 
 cdef bytes unescaped(Text* text):
@@ -569,7 +569,8 @@ cdef Bytes known_head(Scan* s, Bytes p) noexcept:
     s.head = known[0]
     s.head.start = p
     s.head.data = p + (known.data - known.start)
-    s.head.symbol.p = p + (known.symbol.p - known.start)
+    if known.symbol.p != NULL:
+        s.head.symbol.p = p + (known.symbol.p - known.start)
     s.symbol = s.head.symbol
     s.ts_ms, s.version, s.kind = known.ts_ms, known.version, known.kind
     s.is_book = True
@@ -712,10 +713,16 @@ cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     """Points a Scan at a frame of any type; what it returns keeps the bytes where they are."""
     cdef Py_ssize_t n
     cdef object held = frame
-    memset(s, 0, sizeof(Scan) - 2 * sizeof(Ladder) - sizeof(Head))  # which come last
-    s.head.n = 0
-    s.version = s.kind = -1
+    s.book = NULL
+    s.updates = 0
     s.recv_ns = recv_ns
+    s.is_book = False
+    s.seen = 0
+    s.symbol.p, s.symbol.n, s.symbol.escaped = NULL, 0, False
+    s.ts_ms = 0
+    s.version = s.kind = -1
+    s.change[0] = s.change[1] = s.change[2] = NULL
+    s.inexact = s.absent = s.head.n = 0
     if isinstance(frame, bytes):
         s.source.start = <Bytes>PyBytes_AS_STRING(frame)
         n = PyBytes_GET_SIZE(frame)
