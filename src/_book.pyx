@@ -1004,8 +1004,8 @@ cdef bint follows(OrderBook book, Scan* s) except -1:
             raise GapError(
                 f"version {s.version} of {symbol_text(s)} does not follow {book.version}")
         stale = s.version <= book.held_version
-    else:
-        stale = book.is_valid and s.ts_ms < book.ts_ms
+    else:  # a numbered whole book begins anew whatever its time: protocol page, section 1.7
+        stale = book.is_valid and s.version < 0 and s.ts_ms < book.ts_ms
     if stale:
         book.counts[STALE] += 1
         book.last_change = 0
@@ -1055,8 +1055,11 @@ cdef class OrderBook:
     last_change    the change bits of the last `apply` or `load` that was not refused
     is_valid       whether anything has been applied since the book was made or cleared
 
-    One thread writes a book, any number may read it: whatever a member returns is of one moment,
-    between two frames. `stats` and `last_change` are for the thread that writes.
+    version        the venue's number of the state that is held; None where there is none
+
+    One thread writes a book at a time. "Any thread": any number of Python threads may call this
+    while it does; what they get is of one moment between two frames, and nobody waits. The fields
+    above may be read by any thread, too, each for itself; without the GIL, see ``_book.pxd``.
     """
 
     def __cinit__(self, symbol=None, *, wire=COINCALL):
@@ -1083,7 +1086,7 @@ cdef class OrderBook:
         counted in ``stats.stale``. A frame that is refused changes nothing but ``stats``.
 
         Raises DecodeError (it is no legal order-book frame; ``.offset`` says where), then
-        SymbolMismatch. Format: seed 003, OrderBook, and contract section 2.
+        SymbolMismatch. Format: seed 003, OrderBook, and contract section 2. For the writing thread.
         """
         cdef Scan s
         _held = start_scan(&s, frame, self.layout, recv_ns)
@@ -1108,7 +1111,7 @@ cdef class OrderBook:
         Returns the change bits. Never stale.
 
         Raises DecodeError for a number that does not fit or two levels at one price, TypeError
-        for what is no number; the book is then as it was.
+        for what is no number; the book is then as it was. For the writing thread.
         """
         cdef Ladder draft[2]
         cdef int inexact = 0, side
@@ -1134,6 +1137,7 @@ cdef class OrderBook:
 
         Raises DecodeError for a number that does not fit, TypeError for what is no number,
         UsageError for another side or a price of 0; the book is then as it was.
+        For the writing thread.
         """
         cdef Ladder draft[2]
         cdef Number number
@@ -1161,6 +1165,7 @@ cdef class OrderBook:
         """Empties the book and makes it invalid; symbol and counters stay.
 
         The next frame is accepted whatever its time, and reports all change bits.
+        For the writing thread.
         """
         cdef Ladder draft[2]
         start_ladder(&draft[0])
@@ -1175,36 +1180,39 @@ cdef class OrderBook:
 
     @property
     def bid_count(self):
-        """The number of bid levels kept, 0 to 100."""
+        """The number of bid levels kept, 0 to 100. Any thread."""
         return now(self).n[0]
 
     @property
     def ask_count(self):
-        """The number of ask levels kept, 0 to 100."""
+        """The number of ask levels kept, 0 to 100. Any thread."""
         return now(self).n[1]
 
     @property
     def is_crossed(self):
-        """Whether the best bid is above the best ask. Reported, never repaired."""
+        """Whether the best bid is above the best ask. Reported, never repaired. Any thread."""
         return self.spread < 0
 
     @property
     def is_locked(self):
-        """Whether the best bid equals the best ask."""
+        """Whether the best bid equals the best ask. Any thread."""
         return self.spread == 0
 
     @property
     def version(self):
-        """The venue's number of the state that is held; None where there is none."""
+        """The venue's number of the state that is held; None where there is none. Any thread."""
         return None if self.held_version < 0 else self.held_version
 
     @property
     def stats(self):
-        """What the book has been given so far, as a `Stats`."""
+        """What the book has been given so far, as a `Stats`. For the writing thread."""
         return Stats(*[self.counts[i] for i in range(8)])
 
     def age_ns(self, int64_t now_ns):
-        """Nanoseconds since the last applied frame; 2**63-1 where its time was not given."""
+        """Nanoseconds since the last applied frame; 2**63-1 where its time was not given.
+
+        Any thread.
+        """
         return now_ns - self.recv_ns if self.recv_ns > 0 else FOREVER_NS
 
     def level_age_ns(self, side, index, int64_t now_ns):
@@ -1212,8 +1220,8 @@ cdef class OrderBook:
 
         side: "bid" or "ask"; index: 0 is the best. By the ``recv_ns`` of what brought it; 2**63-1
         where that was not given. A level keeps its age while it moves up and down the book; one
-        that had left, or comes after `clear`, is new. For the thread that writes. Raises UsageError
-        for another side, IndexError for an index of no level.
+        that had left, or comes after `clear`, is new. Raises UsageError for another side,
+        IndexError for an index of no level. Any thread.
         """
         cdef int64_t since_ns = level_of(self, side, index).price_ns
         return now_ns - since_ns if since_ns > 0 else FOREVER_NS
@@ -1221,13 +1229,16 @@ cdef class OrderBook:
     def changed_ns(self, side, index, int64_t now_ns):
         """Nanoseconds since the size of a level last changed, or the level appeared.
 
-        Otherwise as `level_age_ns`.
+        Otherwise as `level_age_ns`. Any thread.
         """
         cdef int64_t since_ns = level_of(self, side, index).size_ns
         return now_ns - since_ns if since_ns > 0 else FOREVER_NS
 
     def check(self, int64_t max_age_ns, int64_t now_ns):
-        """Raises StaleError if the book is not valid, or older than that by ``recv_ns``."""
+        """Raises StaleError if the book is not valid, or older than that by ``recv_ns``.
+
+        Any thread.
+        """
         if not self.is_valid:
             raise StaleError(f"the book of {self.symbol} is not valid")
         age_ns = self.age_ns(now_ns)
@@ -1270,47 +1281,47 @@ cdef class OrderBook:
 
     @property
     def best_bid(self):
-        """The highest bid price; nan when there is no bid."""
+        """The highest bid price; nan when there is no bid. Any thread."""
         return self.c_best_bid()
 
     @property
     def best_ask(self):
-        """The lowest ask price; nan when there is no ask."""
+        """The lowest ask price; nan when there is no ask. Any thread."""
         return self.c_best_ask()
 
     @property
     def best_bid_size(self):
-        """The size at the best bid; 0.0 when there is none."""
+        """The size at the best bid; 0.0 when there is none. Any thread."""
         return self.c_best_bid_size()
 
     @property
     def best_ask_size(self):
-        """The size at the best ask; 0.0 when there is none."""
+        """The size at the best ask; 0.0 when there is none. Any thread."""
         return self.c_best_ask_size()
 
     @property
     def best_bid_e8(self):
-        """The highest bid price in units of 1e-8; None when there is no bid."""
+        """The highest bid price in units of 1e-8; None when there is no bid. Any thread."""
         return read_best(core(self), BID_PRICE) or None
 
     @property
     def best_ask_e8(self):
-        """The lowest ask price in units of 1e-8; None when there is no ask."""
+        """The lowest ask price in units of 1e-8; None when there is no ask. Any thread."""
         return read_best(core(self), ASK_PRICE) or None
 
     @property
     def best_bid_size_e8(self):
-        """The size at the best bid in units of 1e-8; None when there is none."""
+        """The size at the best bid in units of 1e-8; None when there is none. Any thread."""
         return read_best(core(self), BID_SIZE) or None
 
     @property
     def best_ask_size_e8(self):
-        """The size at the best ask in units of 1e-8; None when there is none."""
+        """The size at the best ask in units of 1e-8; None when there is none. Any thread."""
         return read_best(core(self), ASK_SIZE) or None
 
     @property
     def mid(self):
-        """The middle of best bid and best ask; nan when a side is empty."""
+        """The middle of best bid and best ask; nan when a side is empty. Any thread."""
         cdef int64_t best[4]
         read_top(core(self), best)
         if not (best[BID_PRICE] and best[ASK_PRICE]):
@@ -1319,7 +1330,10 @@ cdef class OrderBook:
 
     @property
     def spread(self):
-        """Best ask minus best bid, negative in a crossed book; nan when a side is empty."""
+        """Best ask minus best bid, negative in a crossed book; nan when a side is empty.
+
+        Any thread.
+        """
         cdef int64_t best[4]
         read_top(core(self), best)
         if not (best[BID_PRICE] and best[ASK_PRICE]):
@@ -1328,12 +1342,15 @@ cdef class OrderBook:
 
     @property
     def microprice(self):
-        """(bid*ask_size + ask*bid_size) / (bid_size + ask_size); nan when a side is empty."""
+        """(bid*ask_size + ask*bid_size) / (bid_size + ask_size); nan when a side is empty.
+
+        Any thread.
+        """
         return self.c_microprice()
 
     @property
     def bbo(self):
-        """(bid, bid_size, ask, ask_size), all of one moment."""
+        """(bid, bid_size, ask, ask_size), all of one moment. Any thread."""
         cdef int64_t best[4]
         read_top(core(self), best)
         return (
@@ -1347,6 +1364,7 @@ cdef class OrderBook:
         """(B - A) / (B + A), where B and A are the summed sizes of the best `levels` of a side.
 
         Positive is bid-heavy, 1.0 and -1.0 mean that the other side is empty, nan that both are.
+        Any thread.
         """
         cdef int n = asked_levels(levels)
         cdef Half* book = now(self)
@@ -1357,7 +1375,10 @@ cdef class OrderBook:
         return (bid_size - ask_size) / (bid_size + ask_size)
 
     def weighted_mid(self, levels):
-        """The microprice of the best `levels` together: sizes summed, prices weighted by size."""
+        """The microprice of the best `levels` together: sizes summed, prices weighted by size.
+
+        Any thread.
+        """
         cdef int n = asked_levels(levels)
         cdef Half* book = now(self)
         cdef double size[2]
@@ -1377,6 +1398,8 @@ cdef class OrderBook:
 
     def depth(self, levels=100):
         """The best levels as a `Depth`: float64 arrays (n, 2) of price and size, the caller's own.
+
+        Any thread.
         """
         cdef int n = asked_levels(levels)
         cdef Half book = now(self)[0]  # a copy: what numpy allocates may run Python code
@@ -1392,7 +1415,7 @@ cdef class OrderBook:
 
         The rows are bid price, bid size, ask price, ask size. out: a C-contiguous, writable array
         of that shape and type, which is filled and returned; without it a new one, which the
-        caller owns. Raises UsageError for any other `out`, and leaves it alone.
+        caller owns. Raises UsageError for any other `out`, and leaves it alone. Any thread.
         """
         cdef Py_buffer view
         if out is None:
@@ -1417,6 +1440,7 @@ cdef class OrderBook:
         """What a market order would pay: a `Sweep` over the asks for "buy", the bids for "sell".
 
         size: a ``str``, ``int``, ``float`` or ``Decimal``; what is below 1e-8 of it is dropped.
+        Any thread.
         """
         cdef int hit = hit_side(side), i = 0
         cdef Number wanted
@@ -1439,7 +1463,10 @@ cdef class OrderBook:
         return Sweep(price / SCALE_F, worst / SCALE_F, e8_float(wanted.e8 - left), i, left > 0)
 
     def size_to(self, side, price):
-        """The summed size at `price` or better, of the side that a "buy" or "sell" would hit."""
+        """The summed size at `price` or better, of the side that a "buy" or "sell" would hit.
+
+        Any thread.
+        """
         cdef int hit = hit_side(side), i = 0
         cdef int64_t sign = 1 if hit else -1
         cdef Number limit

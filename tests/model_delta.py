@@ -126,7 +126,7 @@ class DeltaModel(Model):
             if self.symbol not in (None, read.symbol):
                 raise OtherSymbol
             if read.changes is None:
-                stale = self.is_valid and read.ts_ms < self.ts_ms
+                stale = self.is_valid and read.version is None and read.ts_ms < self.ts_ms
             else:
                 if not self.is_valid or self.version is None or read.version is None:
                     raise Gap

@@ -278,7 +278,8 @@ Outcome model_frame(
         book->counts[REJECTED] += i < m->books;
         return GAP;
     }
-    stale = f.kind == CHANGE ? f.version <= book->version : book->valid && f.ts_ms < book->ts_ms;
+    stale = f.kind == CHANGE ? f.version <= book->version
+                             : book->valid && f.version < 0 && f.ts_ms < book->ts_ms;
     if (i == m->books) m->books++;
     *which = i;
     memcpy(book->name, f.name, (size_t)f.name_n);
