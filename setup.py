@@ -41,7 +41,7 @@ setup(
             "coincall_fast._book",
             ["src/_book.pyx"],
             include_dirs=["src"],
-            depends=["src/coincall_fast/_book.pxd", *sorted(glob("src/*.h"))],
+            depends=["src/coincall_fast/_book.pxd", "src/_headers.pxd", *sorted(glob("src/*.h"))],
             define_macros=macros,
             extra_compile_args=cflags,
             extra_link_args=ldflags,
@@ -53,6 +53,7 @@ setup(
             # mode, and would silently keep the old C: so always rebuild.
             "force": True,
             "cython_directives": directives,
+            "cython_include_dirs": ["src"],
             "cython_line_directives": mode in ("debug", "asan"),
             # Coverage reads the C beside the .pyx; otherwise src/ stays clean.
             "cython_c_in_temp": mode != "trace",

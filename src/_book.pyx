@@ -13,7 +13,7 @@ decoder   symbol -> book, and what is no order book
 A frame is scanned into a draft, and the draft is published when the whole frame has proved legal:
 a refused frame has touched nothing that a reader can see. Nothing here knows a venue (what a key
 means comes as a `Wire`), reads a clock or keeps a reference to the frame. Below this file lie five
-headers in C:
+headers in C, which _headers.pxd declares:
 
 _json.h   JSON text, careful and exact
 _fields.h the fields of an object by their keys
@@ -49,118 +49,10 @@ from .message import message_of
 from .model import Depth, Side, Stats, Sweep
 from .wire import COINCALL, Role
 
-ctypedef const unsigned char* Bytes
+from _headers cimport *
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
-
-cdef extern from "_json.h" nogil:
-    ctypedef struct Source:
-        Bytes start
-        Bytes end
-        Bytes at
-        const char* reason
-    ctypedef struct Text:
-        Bytes p
-        int64_t n
-        bint escaped
-    ctypedef enum Fault: LEGAL, NOT_A_NUMBER, TOO_LARGE
-    ctypedef struct Number:
-        int64_t e8
-        bint inexact
-    Bytes refuse(Source* s, Bytes at, const char* reason)
-    unsigned char peek(const Source* s, Bytes p)
-    Bytes blanks(const Source* s, Bytes p)
-    Bytes scan_string(Source* s, Bytes p, Text* out)
-    const char* fault_text(Fault fault)
-    Fault any_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after)
-    Fault padded_number(Bytes p, Bytes end, bint is_size, Number* out, Bytes* after)
-    Bytes scan_integer(Source* s, Bytes p, int64_t* value, const char* wrong)
-    int unescape(Bytes* at, unsigned char* utf8)
-    Bytes scan_separator(Source* s, Bytes p, unsigned char closing, bint* more)
-    Bytes skip_value(Source* s, Bytes p, int depth)
-
-cdef extern from "_plain.h" nogil:
-    enum: TOKEN, PLAIN, NUMBERS
-    ctypedef struct Token:
-        unsigned char text[TOKEN]
-        unsigned char mask[TOKEN]
-        int n
-    ctypedef struct Spelling:
-        Token opening
-        Token between
-        int quoted
-        int room
-    bint stands(Bytes p, const Token* token)
-    Bytes plain_number(Bytes p, int64_t* e8)
-    int plain_levels(
-        Bytes* at, Bytes end, const Spelling* spelling, Bytes base, int most,
-        int64_t* price, int64_t* size, uint16_t* where)
-
-cdef extern from "_fields.h" nogil:
-    enum: KEY_BYTES, MAX_KEYS
-    ctypedef struct Key:
-        unsigned char text[KEY_BYTES]
-        int n
-        int role
-        Token token
-    ctypedef struct Keys:
-        Key key[MAX_KEYS]
-        int n
-        unsigned int roles
-    ctypedef struct Walk:
-        unsigned char before
-        int role
-        unsigned int seen
-    void begin_walk(Walk* walk)
-    bint is_text(const Text* text, const Key* key)
-    Bytes behind_beginning(const Text* text, const Key* beginning)
-    Bytes scan_choice(Source* s, Bytes p, const Key* choices, int* which, const char* wrong)
-    Bytes next_field(Source* s, Bytes p, const Keys* keys, Walk* walk)
-
-cdef extern from "_levels.h" nogil:
-    enum: ALL_CHANGED, DEPTH_CHANGED
-    ctypedef struct Half:
-        int64_t n[2]
-        int64_t rows[4][LEVELS]
-    ctypedef struct Age:
-        int64_t price_ns
-        int64_t size_ns
-    ctypedef struct Book:
-        Age ages[2][2][LEVELS]
-        int aged
-        int standing[2]
-        int alike[2]
-        unsigned char text[1]
-    ctypedef struct Ladder:
-        int n
-        int old
-        int suspect
-        int unsorted
-        int truncated
-        int skipped
-        int64_t* price
-        int64_t* size
-        uint16_t* where
-    Half* live_half(Book* book)
-    void start_ladder(Ladder* ladder)
-    void add_level(Ladder* ladder, int side, int64_t price, int64_t size)
-    void add_levels(Ladder* ladder, int side, int n)
-    bint unambiguous(const Ladder* ladder)
-    enum: BEFORE_LEVEL, BEHIND_LEVEL
-    int follow_levels(
-        Book* book, Ladder* ladder, int side, const Spelling* spelling,
-        Bytes start, Bytes* at, Bytes end, int patience, int64_t recv_ns)
-    void pass_ages(Book* book, Ladder* ladder, int side, int64_t recv_ns)
-    void forget_ages(Ladder* ladder)
-    void start_from_book(Ladder* ladder, Book* book, int side)
-    bint put_level(Ladder* ladder, int side, int64_t price, int64_t size)
-    int difference(Book* book, const Ladder* draft)
-    void publish(Book* book, const Ladder* draft, int64_t update_count)
-    bint remember(Book* book, const Ladder* draft, Bytes text, int64_t n)
-    int64_t read_best(const Book* book, int row)
-    void read_top(const Book* book, int64_t* best)
-    int64_t read_levels(const Book* book, int64_t[LEVELS]* rows, int* bids, int* asks)
 
 # The unit of every price and size that is kept: 1e-8.
 SCALE = 100_000_000
