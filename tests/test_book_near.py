@@ -152,25 +152,40 @@ BETWEEN = {
 @table(BETWEEN)
 def test_the_same_frame_after_something_else(case: tuple[Any, ...]) -> None:
     name, *args = case
-    for frames in (OLD,), (LATER,), (LATER.replace(b'"16"', b'"15"'),):
-        both = Both()
-        both.apply(OLD, 5)
-        getattr(both, name)(*args)
-        for frame in frames:
-            both.apply(frame, 8)
-        assert both.apply(LATER, 9) == "applied"
+    for before in (OLD,), (OLD, OLD), (OLD, OLD, OLD):  # for a core that trusts a habit
+        for after in OLD, LATER:
+            both = Both()
+            for frame in before:
+                both.apply(frame, 5)
+            getattr(both, name)(*args)
+            both.apply(after, 8)
+            assert both.apply(LATER, 9) == "applied"
+
+
+def test_a_time_before_the_sides() -> None:
+    """It stands in what frames have in common; one too long to be remembered lies between."""
+
+    def frame(ts: int, more: str = "") -> bytes:
+        text = book_frame(OLD_BIDS, OLD_ASKS, s=f'"{SYMBOL}","ts":{ts}', ts="0")
+        return text.replace(b',"ts":0}', more.encode() + b"}")
+
+    both = Both()
+    for recv_ns in 1, 2, 3:
+        assert both.apply(frame(TIME), recv_ns) == "applied"
+    assert both.apply(frame(TIME + 5, f',"x":"{"y" * 20_000}"'), 4) == "applied"
+    assert both.apply(frame(TIME), 5) == "stale"
+    assert both.apply(frame(TIME + 5), 6) == "applied"
 
 
 @unhurried
 def test_every_frame_one_byte_away() -> None:
-    """Each between two of the plain one; afterwards the plain one is what the book shows."""
+    """Each after two of the plain one, and one more behind: that is then what the book shows."""
     frame = book_frame(levels(("9.5", "2"), ("9", "10")), levels(("10", "2"), ("11", "10")))
     later = frame.replace(str(TIME).encode(), str(10**18 - 1).encode())
-    span = range(frame.index(b'"asks"'), frame.index(b',"ts"') + 1)
     put = bytes(range(256)) if LONG else b' "\\,:[]{}-.0159ev\0\xff'
 
     def near() -> Iterator[bytes]:
-        for at in span:
+        for at in range(len(frame)):
             yield frame[:at] + frame[at + 1 :]
             for byte in put:
                 yield frame[:at] + bytes([byte]) + frame[at:]
@@ -180,8 +195,9 @@ def test_every_frame_one_byte_away() -> None:
     for other in near():
         both = Both()
         both.apply(frame, 1)
-        outcomes[both.apply(other, 2)] += 1
-        assert both.apply(later, 3) == "applied"
+        both.apply(frame, 2)
+        outcomes[both.apply(other, 3)] += 1
+        assert both.apply(later, 4) == "applied"
     assert outcomes["applied"] > 0.01 * outcomes.total()
     assert outcomes["refused"] > 0.5 * outcomes.total()
 
