@@ -97,7 +97,8 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
 # ========================================================================================== scan
 #
 # As in _json.h, every function takes a position and returns the position behind what it has read,
-# or NULL after noting in the Source what is wrong and where.
+# or NULL after noting in the Source what is wrong and where. None makes an object that the
+# collector tracks, so that no Python code runs, and nobody writes the book, before settle().
 
 cdef enum:
     MAX_CHANNELS = 4
@@ -160,7 +161,6 @@ cdef struct Scan:
     Source source
     Rules* rules
     PyObject* book       # the OrderBook that this is for, borrowed; NULL where there is none yet
-    uint64_t updates     # how many that has had
     int64_t recv_ns
     bint is_book
     unsigned int seen    # the roles that the frame has filled
@@ -398,14 +398,8 @@ cdef bint name_frame(Scan* s, Text* symbol, BookStore store) noexcept:
         return False
     s.symbol = symbol[0]
     if store is not None:
-        aim_scan(s, PyDict_GetItem(store.books, symbol_text(s)))
+        s.book = PyDict_GetItem(store.books, symbol_text(s))
     return True
-
-
-cdef inline void aim_scan(Scan* s, PyObject* book) noexcept:
-    s.book = book
-    if book != NULL:
-        s.updates = (<OrderBook>book).update_count
 
 
 cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) noexcept:
@@ -606,7 +600,6 @@ cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     cdef Py_ssize_t n
     cdef object held = frame
     s.book = NULL
-    s.updates = 0
     s.recv_ns = recv_ns
     s.is_book = False
     s.seen = 0
@@ -888,10 +881,7 @@ cdef bint follows(OrderBook book, Scan* s) except -1:
     """Whether a legal frame follows what the book holds; it may be stale. Raises GapError."""
     cdef bint stale
     if s.kind == DELTA:
-        if (
-            not book.is_valid or book.held_version < 0 or s.version > book.held_version + 1
-            or (s.book != NULL and s.updates != book.update_count)  # see settle()
-        ):
+        if not book.is_valid or book.held_version < 0 or s.version > book.held_version + 1:
             book.counts[REJECTED] += 1
             raise GapError(
                 f"version {s.version} of {symbol_text(s)} does not follow {book.version}")
@@ -907,10 +897,6 @@ cdef bint follows(OrderBook book, Scan* s) except -1:
 cdef int settle(OrderBook book, Scan* s) noexcept:
     """Makes a frame the book that follows it."""
     cdef int change
-    if s.book != NULL and s.updates != book.update_count:
-        # A finalizer or signal handler, run by an allocation, has applied another frame meanwhile.
-        forget_ages(&s.draft[0])
-        forget_ages(&s.draft[1])
     book.counts[INEXACT] += s.inexact
     book.counts[ABSENT] += s.absent
     change = commit(book, s.draft, s.ts_ms, s.recv_ns, s.kind != DELTA)
@@ -982,7 +968,7 @@ cdef class OrderBook:
         """
         cdef Scan s
         _held = start_scan(&s, frame, self.layout, recv_ns)
-        aim_scan(&s, <PyObject*>self)  # not before: a memoryview may run Python code
+        s.book = <PyObject*>self  # not before: a memoryview may run Python code
         if scan_frame(&s, s.source.start, None) == NULL or not s.is_book:
             self.counts[REJECTED] += 1
             raise decode_error(&s)

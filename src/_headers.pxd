@@ -104,7 +104,6 @@ cdef extern from "_levels.h" nogil:
         Book* book, Ladder* ladder, int side, const Spelling* spelling,
         Bytes start, Bytes* at, Bytes end, int patience, int64_t recv_ns)
     void pass_ages(Book* book, Ladder* ladder, int side, int64_t recv_ns)
-    void forget_ages(Ladder* ladder)
     void start_from_book(Ladder* ladder, Book* book, int side)
     bint put_level(Ladder* ladder, int side, int64_t price, int64_t size)
     int difference(Book* book, const Ladder* draft)

@@ -321,9 +321,6 @@ static OWN_FRAME int follow_levels(
     return stop;
 }
 
-/* For a draft whose book was written meanwhile. */
-static void forget_ages(Ladder *ladder) { ladder->aged = ladder->old = ladder->kept = 0; }
-
 /* The levels of the book, to be changed one by one. */
 static void start_from_book(Ladder *ladder, Book *book, int side) {
     const Half *half = live_half(book);
