@@ -51,7 +51,8 @@ static const unsigned char *behind_beginning(const Text *text, const Key *beginn
     while (i < beginning->n) {
         if (p == end) return 0;
         n = unescape(&p, utf8);
-        if (n == 0 || n > beginning->n - i || memcmp(utf8, &beginning->text[i], (size_t)n)) return 0;
+        if (n == 0 || n > beginning->n - i ||
+            memcmp(utf8, &beginning->text[i], (size_t)n)) return 0;
         i += n;
     }
     return p;
@@ -77,8 +78,8 @@ static const unsigned char *scan_choice(
     return refuse(s, p, wrong);
 }
 
-/* The end of the object, or a key that does not stand as expected, up to its value. `which` gets the
- * index of the key, -1 at the end, and `key` where it begins. */
+/* The end of the object, or a key that does not stand as expected, up to its value. `which` gets
+ * the index of the key, -1 at the end, and `key` where it begins. */
 static const unsigned char *find_field(
     Source *s, const unsigned char *p, const Keys *keys, const Walk *walk,
     const unsigned char **key, int *which
@@ -103,8 +104,8 @@ static const unsigned char *find_field(
     return p;
 }
 
-/* Up to the value of the next field that has a role; others are skipped. A role that is filled twice
- * is refused: nobody can tell which value is meant. */
+/* Up to the value of the next field that has a role; others are skipped. A role that is filled
+ * twice is refused: nobody can tell which value is meant. */
 static const unsigned char *next_field(
     Source *s, const unsigned char *p, const Keys *keys, Walk *walk
 ) {

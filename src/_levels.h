@@ -1,8 +1,8 @@
 /* The levels of a book: published, drafted, remembered.
  *
- * One thread writes, with whatever lock it likes; the functions that begin with read_ may be called
- * by any number of others at the same time. Side 0 is the bids, side 1 the asks; levels go from best
- * to worst; prices and sizes are in units of 1e-8.
+ * One thread writes, with whatever lock it likes; the functions that begin with read_ may be
+ * called by any number of others at the same time. Side 0 is the bids, side 1 the asks; levels go
+ * from best to worst; prices and sizes are in units of 1e-8.
  */
 #ifndef COINCALL_FAST_LEVELS_H
 #define COINCALL_FAST_LEVELS_H
@@ -45,7 +45,7 @@ typedef struct {
     int aged;
     int standing[2]; /* levels that the last frame has, one by one; 0 where it does not tell */
     int alike[2];    /* whether many of these stood in the book before */
-    uint16_t where[2][LEVELS + 1 + BLOCK]; /* in its text: where each begins, and the last one ends */
+    uint16_t where[2][LEVELS + 1 + BLOCK]; /* in its text: each begins, and the last one ends */
     unsigned char text[TEXT + EQUAL_ROOM];
 } Book;
 
@@ -151,8 +151,8 @@ static int unambiguous(const Ladder *ladder) {
     return 1;
 }
 
-/* The index of the first level that is not better than a price. Nothing to guess: each step is taken,
- * by a half or by nothing. */
+/* The index of the first level that is not better than a price. Nothing to guess: each step is
+ * taken, by a half or by nothing. */
 static inline int find_level(const int64_t *prices, int n, int side, int64_t price) {
     int first = 0;
     while (n > 0) {
@@ -171,8 +171,8 @@ static int level_behind(const Half *half, const Ladder *ladder, int side) {
     return i + (i < stop && price[i] == last);
 }
 
-/* Finds prices of a draft among those of the book by a table, since a walk along the book would have
- * to guess each step. A slot says which of the prices hashed to it came last. */
+/* Finds prices of a draft among those of the book by a table, since a walk along the book would
+ * have to guess each step. A slot says which of the prices hashed to it came last. */
 static inline void match_ages(
     Book *book, Ladder *ladder, int side, int first, int stop, int64_t recv_ns,
     unsigned char *slots, const int shift
@@ -202,8 +202,8 @@ static inline void match_ages(
     }
 }
 
-/* Gives the levels of a draft that have none yet their ages: that of the level of the book at the same
- * price; without one, a level is new. */
+/* Gives the levels of a draft that have none yet their ages: that of the level of the book at the
+ * same price; without one, a level is new. */
 static OWN_FRAME void pass_ages(Book *book, Ladder *ladder, int side, int64_t recv_ns) {
     enum { FEW = 16 };
     const Half *half = live_half(book);
@@ -242,15 +242,16 @@ enum { BEFORE_LEVEL, BEHIND_LEVEL };
 /* Levels that are much like those of the last frame, from `at` on; each goes where it belongs, with
  * its age. What stands byte for byte as it stood is taken over unread: what is equal from where one
  * level begins to where another does has to mean the same. What does not is read, if it is plain,
- * and in order; `patience` tells how many of these in a row are worth the way back to what is equal.
- */
+ * and in order; `patience` tells how many of these in a row are worth the way back to what is
+ * equal. */
 static OWN_FRAME int follow_levels(
     Book *book, Ladder *ladder, const int side, const Spelling *spelling,
     const unsigned char *start, const unsigned char **at, const unsigned char *end,
     int patience, int64_t recv_ns
 ) {
     const Half *half = live_half(book);
-    const int64_t *const old_price = half->rows[2 * side], *const old_size = half->rows[2 * side + 1];
+    const int64_t *const old_price = half->rows[2 * side];
+    const int64_t *const old_size = half->rows[2 * side + 1];
     const uint16_t *const where = book->where[side];
     const Age *const from = book->ages[book->aged][side];
     Age *const to = book->ages[1 - book->aged][side];
@@ -292,7 +293,8 @@ static OWN_FRAME int follow_levels(
         {
             int64_t price, size;
             const unsigned char *after = one_plain_level(p, end, &pattern, &price, &size);
-            if (!after || !price || !size || (n && !better(side, ladder->price[n - 1], price))) break;
+            if (!after || !price || !size) break;
+            if (n && !better(side, ladder->price[n - 1], price)) break;
             while (old < olds && better(side, old_price[old], price)) old++;
             ladder->price[n] = price;
             ladder->size[n] = size;
@@ -364,7 +366,9 @@ static int difference(Book *book, const Ladder *draft) {
         if (size[0] != (n ? ladder->size[0] : 0)) bits |= BID_CHANGED << (side + 2);
         if ((half->n[side] > 1 ? half->n[side] - 1 : 0) != more ||
             memcmp(price + 1, ladder->price + 1, (size_t)more * sizeof(int64_t)) ||
-            memcmp(size + 1, ladder->size + 1, (size_t)more * sizeof(int64_t))) bits |= DEPTH_CHANGED;
+            memcmp(size + 1, ladder->size + 1, (size_t)more * sizeof(int64_t))) {
+            bits |= DEPTH_CHANGED;
+        }
     }
     return bits;
 }
@@ -421,8 +425,9 @@ static int remember(Book *book, const Ladder *draft, const unsigned char *text, 
 
 /* ----------------------------------------------------------------------------------- reading */
 
-/* The half to read, and when it was published. What has been read is of one moment, and no older than
- * what was read before, if nothing has been published since: whoever finds otherwise reads again. */
+/* The half to read, and when it was published. What has been read is of one moment, and no older
+ * than what was read before, if nothing has been published since: whoever finds otherwise reads
+ * again. */
 static inline const Half *read_half(const Book *book, int64_t *published) {
     *published = get(&book->published);
     reads_before_this();

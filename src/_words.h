@@ -1,8 +1,8 @@
 /* Words that one thread writes while others read them, with or without the GIL.
  *
  * Every access is atomic and relaxed, so that no compiler may split, repeat or invent one; order
- * comes from the fences alone. On the processors that wheels are made for, a word costs what it would
- * cost otherwise.
+ * comes from the fences alone. On the processors that wheels are made for, a word costs what it
+ * would cost otherwise.
  */
 #ifndef COINCALL_FAST_WORDS_H
 #define COINCALL_FAST_WORDS_H
