@@ -18,6 +18,7 @@ from libc.stdio cimport fflush, fprintf, snprintf, stderr, stdout
 from libc.stdlib cimport abort
 from libc.string cimport memchr, memcmp, memcpy
 
+from _headers cimport Age, Book
 from coincall_fast._book cimport LEVELS, NO_PRICE, BookStore, OrderBook
 
 from coincall_fast.errors import DecodeError, GapError, SymbolMismatch
@@ -34,14 +35,6 @@ cdef extern from "Python.h":
     int PyBUF_READ
     object PyLong_FromLongLong(long long)
     object PyUnicode_FromString(const char*)
-
-cdef extern from "_levels.h":  # of the core, for what has no reader in C
-    ctypedef struct Age:
-        int64_t price_ns
-        int64_t size_ns
-    ctypedef struct Book:
-        Age ages[2][2][LEVELS]
-        int aged
 
 cdef extern from "harness.h":
     enum: STEPS, REJECTED, TAKEN, MESSAGE, UNDECODED, OTHER_SYMBOL, GAP, LEFT_OPEN
