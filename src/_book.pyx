@@ -276,8 +276,8 @@ cdef int scan_plain_levels(Scan* s, Bytes* at, int side, int most) noexcept:
 cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
     """The list of a side's levels, into the draft.
 
-    Where the last frame of the book is known, what is new is read level by level, to find the way
-    back to what is old; more and more at a time, while it is not found, or was not the last time.
+    Where the last frame was much like the one before, this one is followed along it: see
+    follow_levels(). While that does not lead back to what is known, ever more is read at a time.
     """
     cdef Ladder* ladder = &s.draft[side]
     cdef Level level
@@ -291,7 +291,7 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
     if s.book != NULL:
         book = core(<OrderBook>s.book)
         if book.standing[side] and book.alike[side]:
-            patience = most = 8
+            patience = most = 8  # levels to be read one by one, then at a time
     p = blanks(&s.source, p + 1)
     if peek(&s.source, p) == c']':
         more = False
