@@ -615,7 +615,7 @@ cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
         try:
             s.source.start = <Bytes>PyUnicode_AsUTF8AndSize(frame, &n)
         except UnicodeEncodeError:  # a lone surrogate, which will be refused where it stands
-            held = frame.encode(errors="surrogatepass")
+            held = str.encode(frame, errors="surrogatepass")
             s.source.start = <Bytes>PyBytes_AS_STRING(held)
             n = PyBytes_GET_SIZE(held)
     elif isinstance(frame, (bytearray, memoryview)):
@@ -663,9 +663,9 @@ cdef int set_key(Key* key, str text, int role) except -1:
     return 0
 
 
-cdef int set_keys(Keys* keys, object roles) except -1:
-    if len(roles) > MAX_KEYS:
-        raise UsageError(f"an object of a Wire has up to {MAX_KEYS} keys")
+cdef int set_keys(Keys* keys, object roles, object allowed) except -1:
+    if len(roles) > MAX_KEYS or not {*roles.values()} <= {IGNORED, *allowed}:
+        raise UsageError(f"an object of a Wire has up to {MAX_KEYS} keys, each with a role there")
     for name, role in roles.items():
         set_key(&keys.key[keys.n], name, role)
         keys.n += 1
@@ -683,9 +683,18 @@ cdef class Layout:
         cdef Rules* rules = &self.rules
         cdef Spelling* spelling
         self.wire = wire
-        set_keys(&rules.frame, wire.frame)
-        set_keys(&rules.data, wire.data)
-        set_keys(&rules.level, wire.level)
+        set_keys(&rules.frame, wire.frame, (CHANNEL, DATA, TIME))
+        set_keys(&rules.data, wire.data, {*range(SYMBOL, PRICE)})
+        set_keys(&rules.level, wire.level, (PRICE, SIZE, SIDE))
+        sides = rules.data.roles & (1 << BIDS | 1 << ASKS)
+        rows = rules.data.roles & (1 << BOTH | 1 << DELETE | 1 << UPDATE | 1 << INSERT)
+        if bool(sides) == bool(rows) or (not rows and rules.data.roles & 1 << KIND):
+            raise UsageError("the data of a Wire have lists of a side, or of both with their kinds")
+        if (
+            [*wire.level.values()].count(PRICE) != 1 or not rules.level.roles & 1 << SIZE
+            or bool(rules.level.roles & 1 << SIDE) != bool(rows)
+        ):
+            raise UsageError("a level of a Wire has a price, a size, and a side where no list has")
         rules.channels = len(wire.channels)
         if not 0 < rules.channels <= MAX_CHANNELS:
             raise UsageError(f"a Wire has 1 to {MAX_CHANNELS} channels")
@@ -697,7 +706,7 @@ cdef class Layout:
                 set_key(&rules.side[i], wire.sides[i], 0)
                 set_key(&rules.kind[i], wire.kinds[i], 0)
             return
-        price, = (name for name, role in wire.level.items() if role == PRICE)
+        price, = (name for name, role in wire.level.items() if role == PRICE)  # one
         for name, role in wire.level.items():
             for quote in ('"', ''):
                 if role == SIZE and is_plain(price + name) and rules.spellings < MAX_SPELLINGS:
@@ -858,7 +867,7 @@ cdef int bind(OrderBook book, object symbol) except -1:
     if not isinstance(symbol, str):
         raise TypeError(f"a symbol is a str, not {type(symbol).__name__}")
     try:
-        utf8 = symbol.encode()
+        utf8 = str.encode(symbol)
     except UnicodeEncodeError:
         utf8 = b""
     if not utf8:
@@ -923,8 +932,8 @@ cdef class OrderBook:
 
     Prices and sizes are kept as int64 in units of 1e-8. A name that ends in ``_e8`` gives that
     integer, any other price or size the float ``n_e8 / 1e8``. An empty side has price ``nan`` and
-    size ``0.0``. A book without a symbol takes that of the first frame it applies. `wire` says
-    how the frames are written; the default is Coincall's (seed 003, OrderBook).
+    size ``0.0``. A book without a symbol takes that of the first frame that is not refused. `wire`
+    says how the frames are written; the default is Coincall's (seed 003, OrderBook).
 
     symbol         None until the first frame of an unbound book
     ts_ms          the venue's time of the last applied frame; 0 when empty
@@ -958,10 +967,11 @@ cdef class OrderBook:
         """Replaces the book by what one order-book frame says; returns the change bits.
 
         frame: one whole text message, as ``bytes``, ``bytearray``, ``memoryview`` or ``str``. It
-        is read during the call and not kept. recv_ns: when it came, by ``time.monotonic_ns()``;
-        0 means not given. Returns an int of the bits in `coincall_fast.change`, 0 where no price
-        and no size differs. A frame older than a valid book is not applied: 0 as well, and
-        counted in ``stats.stale``. A frame that is refused changes nothing but ``stats``.
+        is read during the call, in which nobody may change it, and not kept. recv_ns: when it
+        came, by ``time.monotonic_ns()``; 0 means not given. Returns an int of the bits in
+        `coincall_fast.change`, 0 where no price and no size differs. A frame older than a valid
+        book is not applied: 0 as well, and counted in ``stats.stale``. A frame that is refused
+        changes nothing but ``stats``.
 
         Raises DecodeError (it is no legal order-book frame; ``.offset`` says where), then
         SymbolMismatch. Format: seed 003, OrderBook, and contract section 2. For the writing thread.

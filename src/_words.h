@@ -10,6 +10,9 @@
 #include <stdint.h>
 
 #if defined(_MSC_VER) && !defined(__clang__) /* x64, where its volatile is aligned and ordered */
+#if !defined(_M_X64) || defined(_M_ARM64EC)
+#error "the order of reads and writes is known for x64 alone"
+#endif
 #include <intrin.h>
 static inline int64_t get(const int64_t *word) { return *(const volatile int64_t *)word; }
 static inline void put(int64_t *word, int64_t value) { *(volatile int64_t *)word = value; }

@@ -1,10 +1,14 @@
-"""What fuzzing (tests/fuzz) and reading its model have found, each as small as it gets."""
+"""What fuzzing (tests/fuzz) and reviews have found, each as small as it gets."""
+
+import dataclasses
+from typing import Any
 
 import pytest
 
 from coincall_fast import BookStore, OrderBook
+from coincall_fast.errors import DecodeError, UsageError
 from coincall_fast.model import UnknownMessage
-from coincall_fast.wire import BYBIT
+from coincall_fast.wire import BYBIT, COINCALL, Role, Wire
 from strategies import book_frame, levels
 from tables import read
 
@@ -40,3 +44,67 @@ def test_a_change_is_one_of_its_book_however_the_symbol_is_spelled(symbol: str) 
     assert isinstance(book, OrderBook)
     assert read(book) == ([], [(101 * 10**8, 3 * 10**8)])
     assert book.stats.absent == 0
+
+
+class Misspelled(str):
+    """A text with an encoding of its own, and one that is no bytes."""
+
+    __slots__ = ()
+
+    def encode(self, *args: Any, **kwargs: Any) -> Any:
+        return 5
+
+
+def test_a_text_is_encoded_as_text() -> None:
+    with pytest.raises(DecodeError, match="UTF-8") as refused:
+        OrderBook().apply(Misspelled('{"dt":5,"x":"\ud800"}'))
+    assert refused.value.offset == 13
+    book = OrderBook(Misspelled("BTCUSD"))
+    assert book.apply(book_frame()) == 31
+
+
+LISTS = {"s": Role.SYMBOL, "t": Role.TIME, "a": Role.ASKS, "b": Role.BIDS}
+BOTH = {"s": Role.SYMBOL, "t": Role.TIME, "l": Role.LEVELS}
+PLAIN = {"p": Role.PRICE, "z": Role.SIZE}
+SIDED = {**PLAIN, "side": Role.SIDE}
+
+
+@pytest.mark.parametrize(
+    ("frame", "data", "level"),
+    [
+        ({}, {**LISTS, "x": Role.CHANNEL}, PLAIN),
+        ({}, {**LISTS, "x": Role.PRICE}, PLAIN),
+        ({"s": Role.SYMBOL}, LISTS, PLAIN),
+        ({}, LISTS, {**PLAIN, "x": Role.DATA}),
+        ({}, BOTH, PLAIN),
+        ({}, {**BOTH, "d": Role.DELETE}, PLAIN),
+        ({}, {**BOTH, "a": Role.ASKS}, SIDED),
+        ({}, {**LISTS, "i": Role.INSERT}, PLAIN),
+        ({}, {**LISTS, "k": Role.KIND}, PLAIN),
+        ({}, LISTS, SIDED),
+        ({}, LISTS, {}),
+        ({}, LISTS, {"p": Role.PRICE}),
+        ({}, LISTS, {**PLAIN, "q": Role.PRICE}),
+        ({}, {"s": Role.SYMBOL, "t": Role.TIME}, PLAIN),
+    ],
+)
+def test_a_wire_that_makes_no_sense_is_refused(
+    frame: dict[str, Role], data: dict[str, Role], level: dict[str, Role]
+) -> None:
+    """Roles where the scanner does not look for them wrote past the ends of its arrays."""
+    wire = Wire(
+        channels=(5,),
+        frame={"dt": Role.CHANNEL, "d": Role.DATA, **frame},
+        data=data,
+        level=level,
+        sides=("b", "a"),
+        kinds=("n", "c"),
+    )
+    for make in OrderBook, BookStore:
+        with pytest.raises(UsageError):
+            make(wire=wire)
+
+
+def test_wires_that_make_sense() -> None:
+    OrderBook(wire=dataclasses.replace(COINCALL, data=LISTS, level=PLAIN))
+    OrderBook(wire=dataclasses.replace(BYBIT, data=BOTH, level=SIDED))
