@@ -706,7 +706,7 @@ cdef class Layout:
                 set_key(&rules.side[i], wire.sides[i], 0)
                 set_key(&rules.kind[i], wire.kinds[i], 0)
             return
-        price, = (name for name, role in wire.level.items() if role == PRICE)  # one
+        price, = (name for name, role in wire.level.items() if role == PRICE)
         for name, role in wire.level.items():
             for quote in ('"', ''):
                 if role == SIZE and is_plain(price + name) and rules.spellings < MAX_SPELLINGS:

@@ -43,7 +43,6 @@ cdef extern from "_plain.h" nogil:
         Token between
         int quoted
         int room
-    bint stands(Bytes p, const Token* token)
     Bytes plain_number(Bytes p, int64_t* e8)
     int plain_levels(
         Bytes* at, Bytes end, const Spelling* spelling, Bytes base, int most,
@@ -86,7 +85,6 @@ cdef extern from "_levels.h" nogil:
         unsigned char text[1]
     ctypedef struct Ladder:
         int n
-        int old
         int suspect
         int unsorted
         int truncated
