@@ -35,18 +35,21 @@ cflags, ldflags, macros, directives = MODES[mode]
 if sys.platform == "win32":  # MSVC spells these differently and needs none of them
     cflags, ldflags = [], []
 
+
+def extension(name: str) -> Extension:
+    return Extension(
+        f"coincall_fast.{name}",
+        [f"src/{name}.pyx"],
+        include_dirs=["src"],
+        depends=sorted(glob("src/*.h") + glob("src/*.pxd") + glob("src/coincall_fast/*.pxd")),
+        define_macros=macros,
+        extra_compile_args=cflags,
+        extra_link_args=ldflags,
+    )
+
+
 setup(
-    ext_modules=[
-        Extension(
-            "coincall_fast._book",
-            ["src/_book.pyx"],
-            include_dirs=["src"],
-            depends=["src/coincall_fast/_book.pxd", "src/_headers.pxd", *sorted(glob("src/*.h"))],
-            define_macros=macros,
-            extra_compile_args=cflags,
-            extra_link_args=ldflags,
-        )
-    ],
+    ext_modules=[extension("_message"), extension("_book")],
     options={
         "build_ext": {
             # Cython does not see an edit to a .pxd that is not beside its .pyx, nor a change of

@@ -30,14 +30,12 @@ from cpython.buffer cimport (
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport NAN
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset, strchr
+from libc.string cimport memcmp, memcpy, strchr
 
-import json
 import operator
 from decimal import Decimal
 
@@ -49,7 +47,11 @@ from .message import message_of
 from .model import Depth, Side, Stats, Sweep
 from .wire import COINCALL, Role
 
+from coincall_fast._message cimport Decoder
+
+from _frames cimport *
 from _headers cimport *
+from _levels cimport *
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
@@ -163,7 +165,7 @@ cdef struct Scan:
     PyObject* book       # the OrderBook that this is for, borrowed; NULL where there is none yet
     int64_t recv_ns
     bint is_book
-    unsigned int seen    # the roles that the frame has filled
+    uint64_t seen        # the roles that the frame has filled
     Text symbol          # p is NULL until it is read
     int64_t ts_ms
     int64_t version      # -1 where there is none
@@ -173,20 +175,6 @@ cdef struct Scan:
     int absent
     Head head
     Ladder draft[2]      # bids and asks of the next book
-
-
-cdef bytes unescaped(Text* text):
-    """The UTF-8 of a string that holds escapes; None for half a surrogate pair, which has none."""
-    cdef Bytes p = text.p
-    cdef bytearray utf8 = bytearray()
-    cdef unsigned char part[4]
-    cdef int n
-    while p < text.p + text.n:
-        n = unescape(&p, part)
-        if n == 0:
-            return None
-        utf8 += part[:n]
-    return bytes(utf8)
 
 
 cdef Bytes scan_amount(Scan* s, Bytes p, bint is_size, int64_t* e8) noexcept:
@@ -402,7 +390,7 @@ cdef bint name_frame(Scan* s, Text* symbol, BookStore store) noexcept:
     return True
 
 
-cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, unsigned int* seen) noexcept:
+cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, uint64_t* seen) noexcept:
     """What the frame is; any JSON value, of which only some mean an order book."""
     cdef Text text
     cdef Bytes first = p
@@ -441,17 +429,20 @@ cdef void note_head(Scan* s, Bytes p, Walk* within) noexcept:
     s.head.ts_ms, s.head.version, s.head.kind = s.ts_ms, s.version, s.kind
 
 
+cdef bint begins_as(OrderBook book, Source* s) noexcept:
+    """Whether a frame begins with the head of the book's last one."""
+    cdef Head* known = head_of(book)
+    return (
+        known.n > 0 and s.end - s.start > known.n
+        and memcmp(s.start, core(book).text, known.n) == 0)
+
+
 cdef Bytes known_head(Scan* s, Bytes p) noexcept:
     """What follows the head of the last frame, if this one begins with it; else NULL."""
     cdef Head* known
-    if s.book == NULL:
+    if s.book == NULL or not begins_as(<OrderBook>s.book, &s.source):
         return NULL
     known = head_of(<OrderBook>s.book)
-    if (
-        known.n <= 0 or s.source.end - p <= known.n
-        or memcmp(p, core(<OrderBook>s.book).text, known.n) != 0
-    ):
-        return NULL
     s.head = known[0]
     s.head.start = p
     s.head.data = p + (known.data - known.start)
@@ -501,8 +492,8 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store, Walk* walk) noexcept:
 
 cdef Bytes scan_changes(Scan* s, Bytes data) noexcept:
     """What a frame that may be a change lacked until now; `data` is where to complain."""
-    cdef unsigned int sides = 1 << BIDS | 1 << ASKS
-    cdef unsigned int changes = 1 << DELETE | 1 << UPDATE | 1 << INSERT
+    cdef uint64_t sides = 1 << BIDS | 1 << ASKS
+    cdef uint64_t changes = 1 << DELETE | 1 << UPDATE | 1 << INSERT
     cdef bint whole = s.seen & sides == sides or s.seen & 1 << BOTH
     cdef int i
     if not s.seen & 1 << SYMBOL or not s.seen & 1 << TIME:
@@ -597,8 +588,8 @@ cdef object decode_error(Scan* s):
 
 cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     """Points a Scan at a frame of any type; what it returns keeps the bytes where they are."""
-    cdef Py_ssize_t n
-    cdef object held = frame
+    cdef object held = hold(&s.source, frame)
+    s.source.reason = b"no order-book frame"
     s.book = NULL
     s.recv_ns = recv_ns
     s.is_book = False
@@ -608,68 +599,22 @@ cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     s.version = s.kind = -1
     s.change[0] = s.change[1] = s.change[2] = NULL
     s.inexact = s.absent = s.head.n = 0
-    if isinstance(frame, bytes):
-        s.source.start = <Bytes>PyBytes_AS_STRING(frame)
-        n = PyBytes_GET_SIZE(frame)
-    elif isinstance(frame, str):
-        try:
-            s.source.start = <Bytes>PyUnicode_AsUTF8AndSize(frame, &n)
-        except UnicodeEncodeError:  # a lone surrogate, which will be refused where it stands
-            held = str.encode(frame, errors="surrogatepass")
-            s.source.start = <Bytes>PyBytes_AS_STRING(held)
-            n = PyBytes_GET_SIZE(held)
-    elif isinstance(frame, (bytearray, memoryview)):
-        try:
-            held = memoryview(frame).cast("B")
-        except TypeError:
-            raise TypeError("a frame must be contiguous") from None
-        n = PyMemoryView_GET_BUFFER(held).len
-        s.source.start = <Bytes>PyMemoryView_GET_BUFFER(held).buf
-    else:
-        raise TypeError(
-            f"a frame is bytes, bytearray, memoryview or str, not {type(frame).__name__}")
-    s.source.end = s.source.start + n
     s.rules = &layout.rules
-    s.source.reason = b"no order-book frame"
-    s.source.at = s.source.start
     return held
 
 
-cdef bint is_plain(str text):
-    return json.dumps(text, ensure_ascii=False) == f'"{text}"'
-
-
-cdef bint set_token(Token* token, str text):
-    """Whether that could be done; what is too long for it is read the careful way."""
-    cdef bytes raw = text.encode()
-    if len(raw) > TOKEN:
-        return False
-    memset(token, 0, sizeof(Token))
-    memcpy(token.text, PyBytes_AS_STRING(raw), len(raw))
-    memset(token.mask, 0xFF, len(raw))
-    token.n = len(raw)
-    return True
-
-
-cdef int set_key(Key* key, str text, int role) except -1:
-    cdef bytes raw = text.encode()
-    if not 0 < len(raw) <= KEY_BYTES:
+cdef int set_text(Key* key, str text) except -1:
+    if not set_key(key, text, 0):
         raise UsageError(f"a text of a Wire has 1 to {KEY_BYTES} bytes: {text!r}")
-    memcpy(key.text, PyBytes_AS_STRING(raw), len(raw))
-    key.n = len(raw)
-    key.role = role
-    if not is_plain(text) or not set_token(&key.token, f'"{text}":'):
-        key.token.text[0] = 1  # where its mask is 0: no bytes are like it
     return 0
 
 
 cdef int set_keys(Keys* keys, object roles, object allowed) except -1:
-    if len(roles) > MAX_KEYS or not {*roles.values()} <= {IGNORED, *allowed}:
-        raise UsageError(f"an object of a Wire has up to {MAX_KEYS} keys, each with a role there")
+    if not {*roles.values()} <= {IGNORED, *allowed}:
+        raise UsageError("a key of a Wire has a role that nobody looks for there")
     for name, role in roles.items():
-        set_key(&keys.key[keys.n], name, role)
-        keys.n += 1
-        keys.roles |= 1 << <int>role
+        if not add_key(keys, name, role):
+            raise UsageError(f"an object of a Wire has {MAX_KEYS} keys of 1 to {KEY_BYTES} bytes")
     return 0
 
 
@@ -677,12 +622,14 @@ cdef int set_keys(Keys* keys, object roles, object allowed) except -1:
 cdef class Layout:
     """A `Wire`, in the form that the scanner compares bytes with."""
     cdef object wire
+    cdef Decoder decoder
     cdef Rules rules
 
     def __cinit__(self, wire):
         cdef Rules* rules = &self.rules
         cdef Spelling* spelling
         self.wire = wire
+        self.decoder = Decoder(wire.rows)
         set_keys(&rules.frame, wire.frame, (CHANNEL, DATA, TIME))
         set_keys(&rules.data, wire.data, {*range(SYMBOL, PRICE)})
         set_keys(&rules.level, wire.level, (PRICE, SIZE, SIDE))
@@ -700,11 +647,11 @@ cdef class Layout:
             raise UsageError(f"a Wire has 1 to {MAX_CHANNELS} channels")
         rules.topic = isinstance(wire.channels[0], str)
         for i, channel in enumerate(wire.channels):
-            set_key(&rules.channel[i], str(channel), 0)
+            set_text(&rules.channel[i], str(channel))
         if rules.level.roles & 1 << SIDE:
             for i in range(2):
-                set_key(&rules.side[i], wire.sides[i], 0)
-                set_key(&rules.kind[i], wire.kinds[i], 0)
+                set_text(&rules.side[i], wire.sides[i])
+                set_text(&rules.kind[i], wire.kinds[i])
             return
         price, = (name for name, role in wire.level.items() if role == PRICE)
         for name, role in wire.level.items():
@@ -1423,6 +1370,12 @@ cdef class BookStore:
         cdef Scan s
         cdef OrderBook book
         _held = start_scan(&s, frame, self.layout, recv_ns)
+        if self.last is not None and begins_as(self.last, &s.source):
+            s.book = <PyObject*>self.last
+        else:
+            message = (<Layout>self.layout).decoder.take(&s.source, frame, None)
+            if message is not None:
+                return message
         if scan_frame(&s, s.source.start, self) == NULL:
             error = decode_error(&s)
             if error.symbol in self.books:
@@ -1440,7 +1393,10 @@ cdef class BookStore:
                 book = OrderBook(symbol, wire=(<Layout>self.layout).wire)
         if follows(book, &s):
             settle(book, &s)
-        return book if s.book != NULL else self.books.setdefault(book.symbol, book)
+        if s.book == NULL:
+            book = self.books.setdefault(book.symbol, book)
+        self.last = book
+        return book
 
     def get(self, symbol, default=None):
         """The book of a symbol, or `default`."""
@@ -1469,10 +1425,31 @@ cdef class BookStore:
         raise TypeError("a BookStore is live and cannot be pickled or copied")
 
 
-def decode(frame):
+cdef Layout default_layout = layout_of(COINCALL)
+
+
+def decode(frame, *, wire=COINCALL):
     """One frame of any channel, on its own: a fresh `OrderBook`, or the message that it is.
 
-    For scripts; where frames keep coming, `BookStore.feed` and `OrderBook.apply` make nothing new.
-    Raises DecodeError.
+    For books this is for scripts; where their frames keep coming, `BookStore.feed` and
+    `OrderBook.apply` make nothing new. Raises DecodeError. Any thread.
     """
-    return BookStore().feed(frame)
+    cdef Source s
+    cdef Layout layout = default_layout if wire is COINCALL else layout_of(wire)
+    _held = hold(&s, frame)
+    message = layout.decoder.take(&s, frame, None)
+    return BookStore(wire=wire).feed(frame) if message is None else message
+
+
+def decode_into(table, frame, *, wire=COINCALL):
+    """A frame of the channel of a table (an `OptionChain`), into one that there is; returns it.
+
+    Its arrays are written over where they have as many rows as the frame, else they are new ones.
+    Raises DecodeError for a frame that is refused, UsageError for one of another channel; the table
+    is then as it was. For one thread at a time.
+    """
+    cdef Source s
+    _held = hold(&s, frame)
+    if layout_of(wire).decoder.take(&s, frame, table) is None:
+        raise UsageError(f"no frame of the channel of a {type(table).__name__}")
+    return table

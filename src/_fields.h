@@ -10,35 +10,36 @@
 
 enum {
     KEY_BYTES = 24, /* of the longest key */
-    MAX_KEYS = 8,   /* of one object */
+    MAX_KEYS = 48,  /* of one object; roles are bits of 64 */
     UNWANTED = 0,   /* the role of a key that is known and skipped */
 };
 
 typedef struct {
-    unsigned char text[KEY_BYTES];
-    int n;
-    int role;
     Token token; /* it and its colon, as they mostly stand */
+    unsigned char text[KEY_BYTES];
+    unsigned char n, role;
 } Key;
 
-/* The keys that are looked for in one kind of object, in the order in which they mostly come. */
+/* The keys that are looked for in one kind of object. A venue writes them in one order, whichever
+ * that is, and so the one that came behind a key last is tried first. */
 typedef struct {
-    Key key[MAX_KEYS];
+    Key key[MAX_KEYS + 1]; /* one that stands nowhere behind them */
     int n;
-    unsigned roles; /* a bit for each */
+    uint64_t roles; /* a bit for each */
+    unsigned char follows[MAX_KEYS + 1]; /* by key, and behind them all what came first */
 } Keys;
 
 /* Where a walk over the fields of an object has come to. */
 typedef struct {
     unsigned char before; /* what stands before the next field: a brace or a comma */
-    int next;             /* the key that probably comes next */
+    int last;             /* the known key before; MAX_KEYS before the first */
     int role;             /* of the field that is reached; -1 behind the object */
-    unsigned seen;        /* a bit for each role */
+    uint64_t seen;        /* a bit for each role */
 } Walk;
 
 static inline void begin_walk(Walk *walk) {
     walk->before = '{';
-    walk->next = 0;
+    walk->last = MAX_KEYS;
     walk->role = -1;
     walk->seen = 0;
 }
@@ -104,34 +105,52 @@ static const unsigned char *find_field(
     return p;
 }
 
-/* Up to the value of the next field that has a role; others are skipped. A role that is filled
- * twice is refused: nobody can tell which value is meant. */
-static const unsigned char *next_field(
-    Source *s, const unsigned char *p, const Keys *keys, Walk *walk
+static const unsigned char *seek_field(
+    Source *s, const unsigned char *p, Keys *keys, Walk *walk
 ) {
     for (;;) {
-        const unsigned char *key = p + 1;
-        int i = walk->next;
-        if (i < keys->n && s->end - p > TOKEN + 1 && *p == walk->before &&
-            stands(key, &keys->key[i].token)) {
-            p = key + keys->key[i].token.n;
-            if (*p <= ' ') p = blanks(s, p);
-        } else {
-            p = find_field(s, p, keys, walk, &key, &i);
-            walk->role = -1;
-            if (!p || i < 0) return p;
-        }
+        const unsigned char *key;
+        int i;
+        walk->role = -1;
+        p = find_field(s, p, keys, walk, &key, &i);
+        if (!p || i < 0) return p;
         walk->before = ',';
-        walk->next = i + 1;
-        if (i < keys->n && keys->key[i].role != UNWANTED) {
-            walk->role = keys->key[i].role;
-            if (walk->seen & 1u << walk->role) return refuse(s, key, "a field twice");
-            walk->seen |= 1u << walk->role;
-            return p;
+        if (i < keys->n) {
+            keys->follows[walk->last] = (unsigned char)i;
+            walk->last = i;
+            if (keys->key[i].role != UNWANTED) {
+                walk->role = keys->key[i].role;
+                if (walk->seen >> walk->role & 1) return refuse(s, key, "a field twice");
+                walk->seen |= 1ull << walk->role;
+                return p;
+            }
         }
         p = skip_value(s, p, 0);
         if (!p) return 0;
     }
+}
+
+/* Up to the value of the next field that has a role; others are skipped. A role that is filled
+ * twice is refused: nobody can tell which value is meant. */
+static inline const unsigned char *next_field(
+    Source *s, const unsigned char *p, Keys *keys, Walk *walk
+) {
+    const int i = keys->follows[walk->last];
+    const Key *const key = &keys->key[i];
+    if (i < keys->n && s->end - p > TOKEN + 1 && *p == walk->before &&
+        stands(p + 1, &key->token) && key->role != UNWANTED && !(walk->seen >> key->role & 1)) {
+        walk->before = ',';
+        walk->last = i;
+        walk->role = key->role;
+        walk->seen |= 1ull << key->role;
+        p += 1 + key->token.n;
+        return *p <= ' ' ? blanks(s, p) : p;
+    }
+    if (walk->before == ',' && peek(s, p) == '}') {
+        walk->role = -1;
+        return p + 1;
+    }
+    return seek_field(s, p, keys, walk);
 }
 
 #endif

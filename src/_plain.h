@@ -39,6 +39,8 @@ enum {
     TOKEN = 16,
     PLAIN = 18,   /* bytes that plain_number() may read */
     NUMBERS = 43, /* bytes that quoted_level() may read besides the tokens */
+    BEFORE = 16, /* bytes that plain_decimal() and plain_integer() may read before a number */
+    BEHIND = 20, /* ... and from the quote before it on */
 };
 
 /* A constant of up to 16 bytes, to be compared at once whatever its length. */
@@ -59,11 +61,6 @@ static inline uint64_t load8(const unsigned char *p) {
     return word;
 }
 
-static inline int stands(const unsigned char *p, const Token *token) {
-    return (((load8(p) & load8(token->mask)) ^ load8(token->text)) |
-            ((load8(p + 8) & load8(token->mask + 8)) ^ load8(token->text + 8))) == 0;
-}
-
 #if HAS_QUOTED_LEVEL
 static inline uint64_t lowest_bit(uint64_t bits) {
 #ifdef _MSC_VER
@@ -77,6 +74,24 @@ static inline uint64_t lowest_bit(uint64_t bits) {
 
 static inline __m128i bytes16(const unsigned char *p) {
     return _mm_loadu_si128((const __m128i *)p);
+}
+
+static inline __m128i unlike(const unsigned char *p, __m128i text, __m128i mask) {
+    return _mm_xor_si128(_mm_and_si128(bytes16(p), mask), text);
+}
+
+static inline uint64_t where_is(__m128i bytes, __m128i byte) {
+    return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, byte));
+}
+
+static inline int stands(const unsigned char *p, const Token *token) {
+    const __m128i rest = unlike(p, bytes16(token->text), bytes16(token->mask));
+    return where_is(rest, _mm_setzero_si128()) == 0xFFFF;
+}
+#else
+static inline int stands(const unsigned char *p, const Token *token) {
+    return (((load8(p) & load8(token->mask)) ^ load8(token->text)) |
+            ((load8(p + 8) & load8(token->mask + 8)) ^ load8(token->text + 8))) == 0;
 }
 #endif
 
@@ -193,10 +208,6 @@ static inline __m128i two_words(const void *low, const void *high) {
         _mm_castsi128_pd(_mm_loadl_epi64((const __m128i *)low)), (const double *)high));
 }
 
-static inline uint64_t where_is(__m128i bytes, __m128i byte) {
-    return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, byte));
-}
-
 /* The digits of a number: 8 before its point, filled up with zeros, and 8 behind it. */
 static inline __m128i digits_of(const unsigned char *p, uint64_t whole, uint64_t fraction) {
     return _mm_and_si128(
@@ -210,6 +221,74 @@ static inline __m128i by_fours(__m128i digits) {
     const __m128i pairs = _mm_add_epi16(
         _mm_mullo_epi16(tens, _mm_set1_epi16(10)), _mm_srli_epi16(digits, 8));
     return _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
+}
+
+/* How many bytes from p on are digits, signs or points: of a number without an exponent, all. Where
+ * it ends is all that what follows has to wait for. 64 where that cannot be told. */
+static inline uint64_t number_bytes(const unsigned char *p, const unsigned char *end) {
+    const __m128i first = _mm_set1_epi8('-'), most = _mm_set1_epi8('9' - '-');
+    const __m128i none = _mm_setzero_si128();
+    const uint64_t n = lowest_bit(
+        ~where_is(_mm_subs_epu8(_mm_sub_epi8(bytes16(p), first), most), none));
+    if (n < 16) return n;
+    if (end - p < 32) return 64;
+    return 16 + lowest_bit(
+        ~where_is(_mm_subs_epu8(_mm_sub_epi8(bytes16(p + 16), first), most), none));
+}
+
+/* A number of up to 8 digits, and maybe a point and 1 to 8 more, with or without a sign: what
+ * follows it, and its value in units of 1e-8, which is a float without rounding; else NULL. */
+static inline const unsigned char *plain_decimal(
+    const unsigned char *p, const unsigned char *end, int64_t *e8
+) {
+    const uint64_t n = number_bytes(p, end), minus = *p == '-', length = n - minus;
+    const unsigned char *const first = p + minus;
+    const uint64_t whole =
+        lowest_bit(where_is(bytes16(first), _mm_set1_epi8('.')) | 1ull << (length & 63));
+    const uint64_t rest = length - whole;
+    __m128i digits, value;
+    uint64_t both;
+    if (whole - 1 > 7 || rest > 9 || rest == 1) return 0;
+    digits = digits_of(first, whole, rest);
+    value = by_fours(digits);
+    value = _mm_madd_epi16(_mm_packs_epi32(value, value), _mm_set1_epi32(1 << 16 | 10000));
+    both = (uint64_t)_mm_cvtsi128_si64(value);
+    if (where_is(_mm_subs_epu8(digits, _mm_set1_epi8(9)), _mm_setzero_si128()) != 0xFFFF ||
+        (int64_t)(uint32_t)both < BY_DIGITS.least[whole]) return 0;
+    both = (uint32_t)both * 100000000ull + (both >> 32);
+    *e8 = (int64_t)((both ^ -minus) + minus);
+    return both > 1ull << 53 ? 0 : p + n;
+}
+
+/* An integer of up to 16 digits, with or without a sign: what follows it, or NULL. */
+static inline const unsigned char *plain_integer(
+    const unsigned char *p, const unsigned char *end, int64_t *value
+) {
+    static const unsigned char LAST[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    const uint64_t n = number_bytes(p, end), minus = *p == '-', length = n - minus;
+    __m128i digits, eights;
+    uint64_t both;
+    if (length - 1 > 15 || (p[minus] == '0' && length > 1)) return 0;
+    digits = _mm_and_si128(
+        _mm_sub_epi8(bytes16(p + n - 16), _mm_set1_epi8('0')), bytes16(LAST + length));
+    if (where_is(_mm_subs_epu8(digits, _mm_set1_epi8(9)), _mm_setzero_si128()) != 0xFFFF) return 0;
+    eights = by_fours(digits);
+    eights = _mm_madd_epi16(_mm_packs_epi32(eights, eights), _mm_set1_epi32(1 << 16 | 10000));
+    both = (uint64_t)_mm_cvtsi128_si64(eights);
+    *value = (int64_t)((uint32_t)both * 100000000ull + (both >> 32));
+    if (minus) *value = -*value;
+    return p + n;
+}
+
+/* How many bytes from p on stand for themselves in a string, of the next 16; 16 where all do. */
+static inline uint64_t plain_bytes(const unsigned char *p) {
+    const __m128i bytes = bytes16(p);
+    const __m128i special = _mm_or_si128(
+        _mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')), /* those from 0x80 on are negative here */
+        _mm_or_si128(
+            _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))));
+    return lowest_bit((uint64_t)(unsigned)_mm_movemask_epi8(special) | 1ull << 16);
 }
 
 /* A spelling, ready to be compared. */
@@ -226,10 +305,6 @@ static inline Pattern pattern_of(const Spelling *spelling) {
         bytes16(spelling->between.text), bytes16(spelling->between.mask),
         spelling->opening.n, spelling->between.n, spelling->quoted ? spelling->room : INT64_MAX};
     return pattern;
-}
-
-static inline __m128i unlike(const unsigned char *p, __m128i text, __m128i mask) {
-    return _mm_xor_si128(_mm_and_si128(bytes16(p), mask), text);
 }
 
 /* plain_level() of a spelling with both numbers in quotes. */
@@ -285,6 +360,38 @@ static inline const unsigned char *one_plain_level(
     return after ? after : plain_level(p, end, pattern->spelling, price, size);
 }
 #else
+static inline const unsigned char *plain_decimal(
+    const unsigned char *p, const unsigned char *end, int64_t *e8
+) {
+    const int minus = *p == '-';
+    (void)end;
+    p = plain_number(p + minus, e8);
+    if (!p || *e8 > 1ll << 53) return 0;
+    if (minus) *e8 = -*e8;
+    return p;
+}
+
+static inline const unsigned char *plain_integer(
+    const unsigned char *p, const unsigned char *end, int64_t *value
+) {
+    const unsigned char *const first = p + (*p == '-');
+    int64_t read = 0;
+    (void)end;
+    for (p = first; *p - 48u <= 9; p++) {
+        if (p == first + 16) return 0;
+        read = read * 10 + (*p - '0');
+    }
+    if (p == first || (*first == '0' && p > first + 1)) return 0;
+    *value = first[-1] == '-' ? -read : read;
+    return p;
+}
+
+static inline uint64_t plain_bytes(const unsigned char *p) {
+    uint64_t n = 0;
+    while (n < 16 && p[n] >= ' ' && p[n] < 0x80 && p[n] != '"' && p[n] != '\\') n++;
+    return n;
+}
+
 typedef const Spelling *Pattern;
 
 static inline Pattern pattern_of(const Spelling *spelling) { return spelling; }

@@ -25,7 +25,8 @@ from bybit_frames import (
 )
 from coincall_fast import BookStore, OrderBook
 from coincall_fast.errors import GapError
-from coincall_fast.model import Stats, UnknownMessage
+from coincall_fast.message import UnknownMessage
+from coincall_fast.model import Stats
 from coincall_fast.wire import BYBIT
 from model_book import ALL, BID, BID_SIZE, DEPTH
 from small_book import E8, NO_AGE

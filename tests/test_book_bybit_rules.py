@@ -21,7 +21,8 @@ from bybit_frames import (
 )
 from coincall_fast import BookStore, OrderBook
 from coincall_fast.errors import DecodeError, GapError, SymbolMismatch
-from coincall_fast.model import Stats, UnknownMessage
+from coincall_fast.message import UnknownMessage
+from coincall_fast.model import Stats
 from coincall_fast.wire import BYBIT, COINCALL
 from model_book import BID, BID_SIZE, DEPTH, observe
 from strategies import SYMBOL, TIME, book_frame

@@ -7,7 +7,7 @@ import pytest
 
 from coincall_fast import BookStore, OrderBook
 from coincall_fast.errors import DecodeError, UsageError
-from coincall_fast.model import UnknownMessage
+from coincall_fast.message import UnknownMessage
 from coincall_fast.wire import BYBIT, COINCALL, Role, Wire
 from strategies import book_frame, levels
 from tables import read

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coincall_fast import BookStore, OrderBook, decode
 from coincall_fast.errors import DecodeError
-from coincall_fast.model import Ack, Heartbeat, UnknownMessage
+from coincall_fast.message import Ack, Heartbeat, UnknownMessage
 from model_book import Model, OtherSymbol, Refused, observe
 from strategies import (
     SYMBOL,
@@ -263,9 +263,9 @@ ACKS = {
 
 UNKNOWN = {
     b'{"dt":99,"c":20,"d":{"s":"BTCUSD"}}': 99,
-    b'{"dt":7,"c":20,"d":{"u":9804819366}}': 7,
+    b'{"dt":77,"c":20,"d":{"u":9804819366}}': 77,
     b'{"dt":130,"d":{"requestId":"1663820914095300608"},"ts":5}': 130,
-    b'{"d":[1,2],"dt":4}': 4,
+    b'{"d":[1,2],"dt":44}': 44,
     b'{"dt":55}': 55,
     b'{"dt":0,"d":null}': 0,
     b'{"dt":-5}': -5,

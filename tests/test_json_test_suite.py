@@ -14,7 +14,7 @@ import pytest
 
 from coincall_fast import BookStore, OrderBook, decode
 from coincall_fast.errors import DecodeError
-from coincall_fast.model import UnknownMessage
+from coincall_fast.message import UnknownMessage
 from model_book import Refused, observe, parse
 from strategies import SYMBOL, book_frame
 from tables import ASKS_READ, BIDS_READ, level, read, refuse

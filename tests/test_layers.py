@@ -22,8 +22,11 @@ LAYERS = """
     stream
     session  connection
     _book
+    wire
     message
-    wire  model  signing  latency
+    records
+    _message
+    model  signing  latency
     errors  change
 """
 APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it
@@ -138,7 +141,7 @@ print(*(name.split(".")[1] for name in sys.modules if name.startswith("{PACKAGE}
         ("session", "from . import stream", ["session imports .stream"]),
         ("session", "import coincall_fast.stream", ["session imports .stream"]),
         ("session", "from coincall_fast import OrderBook", ["session imports .__init__"]),
-        ("wire", "from .model import Side", ["wire imports .model"]),
+        ("model", "from .wire import Wire", ["model imports .wire"]),
         ("wire", "from .sim import server", ["wire imports .sim"]),
         ("sim.server", "from ..signing import sign", ["sim.server imports .signing"]),
         ("cli.table", "from .. import __main__", ["cli.table imports .__main__"]),

@@ -6,7 +6,7 @@ module, `coincall_fast.sim` the simulated exchange.
 
 from . import change, signing
 from ._book import SCALE, OrderBook
-from .coincall import BookStore, Stream, decode
+from .coincall import BookStore, Stream, decode, decode_into, decode_rest
 from .errors import (
     AuthError,
     CoincallFastError,
@@ -18,28 +18,73 @@ from .errors import (
     UsageError,
     VenueError,
 )
-from .model import Ack, Channel, Depth, Heartbeat, Side, Stats, Sweep, UnknownMessage
+from .message import (
+    Account,
+    Ack,
+    ChainRow,
+    Fill,
+    FillSignal,
+    Heartbeat,
+    Kline,
+    Message,
+    OptionChain,
+    Order,
+    Position,
+    Record,
+    Ticker,
+    Trade,
+    Trades,
+    UnknownMessage,
+)
+from .model import (
+    Channel,
+    Depth,
+    OrderState,
+    OrderType,
+    PositionState,
+    Side,
+    Stats,
+    Sweep,
+    TimeInForce,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SCALE",
+    "Account",
     "Ack",
     "AuthError",
     "BookStore",
+    "ChainRow",
     "Channel",
     "CoincallFastError",
     "DecodeError",
     "Depth",
+    "Fill",
+    "FillSignal",
     "GapError",
     "Heartbeat",
+    "Kline",
+    "Message",
+    "OptionChain",
+    "Order",
     "OrderBook",
+    "OrderState",
+    "OrderType",
+    "Position",
+    "PositionState",
+    "Record",
     "Side",
     "StaleError",
     "Stats",
     "Stream",
     "Sweep",
     "SymbolMismatch",
+    "Ticker",
+    "TimeInForce",
+    "Trade",
+    "Trades",
     "TransportError",
     "UnknownMessage",
     "UsageError",
@@ -47,5 +92,7 @@ __all__ = [
     "__version__",
     "change",
     "decode",
+    "decode_into",
+    "decode_rest",
     "signing",
 ]

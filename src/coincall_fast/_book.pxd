@@ -50,4 +50,5 @@ cdef class OrderBook:
 
 cdef class BookStore:
     cdef dict books
+    cdef OrderBook last  # that a frame was for: the next one is often for it too
     cdef object layout

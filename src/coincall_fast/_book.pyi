@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Final, Self, TypeAlias, TypeVar, final, overload
+from typing import Any, Final, Self, TypeAlias, TypeVar, final, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from .model import Depth, Message, Side, Stats, Sweep
+from .message import Message
+from .model import Depth, Side, Stats, Sweep
+from .records import Table
 from .wire import Wire
 
 SCALE: Final[int]
@@ -16,6 +18,7 @@ _Frame: TypeAlias = bytes | bytearray | memoryview | str
 _Number: TypeAlias = str | int | float | Decimal
 _Levels: TypeAlias = Iterable[tuple[_Number, _Number]]
 _T = TypeVar("_T")
+_Table = TypeVar("_Table", bound=Table)
 
 @final
 class OrderBook:
@@ -88,7 +91,7 @@ class OrderBook:
 @final
 class BookStore:
     def __new__(cls, *, wire: Wire = ...) -> Self: ...
-    def feed(self, frame: _Frame, recv_ns: int = 0) -> OrderBook | Message: ...
+    def feed(self, frame: _Frame, recv_ns: int = 0) -> OrderBook | list[Message] | Message: ...
     def values(self) -> Iterable[OrderBook]: ...
     @overload
     def get(self, symbol: str) -> OrderBook | None: ...
@@ -99,4 +102,5 @@ class BookStore:
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
 
-def decode(frame: _Frame) -> OrderBook | list[Message] | Message: ...
+def decode(frame: _Frame, *, wire: Wire = ...) -> Any: ...
+def decode_into(table: _Table, frame: _Frame, *, wire: Wire = ...) -> _Table: ...

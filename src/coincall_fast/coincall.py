@@ -7,63 +7,24 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ._book import BookStore, decode
+from ._book import BookStore, decode, decode_into
+from ._message import decode_rest
 from .errors import UsageError
 from .model import Channel
 from .signing import Credentials
 from .stream import Stream as _Stream
 from .wire import COINCALL as WIRE
+from .wire import FUTURES, OPTIONS, ChannelRow
 
-__all__ = ["WIRE", "BookStore", "Channel", "Stream", "decode"]
-
-OPTIONS = "options"
-FUTURES = "futures"
+__all__ = ["WIRE", "BookStore", "Channel", "Stream", "decode", "decode_into", "decode_rest"]
 
 # Protocol page, section 0. Keys of one environment are refused by the other.
 WS_URLS = {"prod": "wss://ws.coincall.com", "beta": "wss://betaws.coincall.com"}
 
 # BTCUSD-27DEC24-65000-C; the day is not padded, the strike keeps its zeros (section 5, row 20).
 _OPTION = re.compile(r"[A-Z0-9]+-\d{1,2}[A-Z]{3}\d{2}-\d+(?:\.\d+)?-[CP]")
-
-
-class _Row(NamedTuple):
-    """One channel of one product: protocol page, sections 3.2 and 3.3."""
-
-    dt: int
-    product: str
-    data_type: str
-    channel: Channel | None
-    listed: bool = False  # a request takes a list of up to 100 symbols (section 3.1)
-
-
-# Of two rows with one channel and product, the first is what `subscribe` asks for.
-_ROWS = (
-    _Row(2, OPTIONS, "kline", Channel.KLINE),
-    _Row(3, OPTIONS, "bsInfo", Channel.TICKER, listed=True),
-    _Row(4, OPTIONS, "tOption", Channel.CHAIN),
-    _Row(5, OPTIONS, "orderBook", Channel.BOOK, listed=True),
-    _Row(24, OPTIONS, "lastTradeV2", Channel.TRADES),  # has an id, where lastTrade has none
-    _Row(6, OPTIONS, "lastTrade", Channel.TRADES, listed=True),
-    _Row(7, OPTIONS, "accountBalance", Channel.ACCOUNT),
-    _Row(8, OPTIONS, "fillSignal", None),
-    _Row(11, OPTIONS, "order", Channel.ORDERS),
-    _Row(15, OPTIONS, "trade", Channel.FILLS),
-    _Row(12, OPTIONS, "position", Channel.POSITIONS),
-    _Row(19, OPTIONS, "position", Channel.POSITIONS),
-    _Row(27, OPTIONS, "positionEvent", Channel.POSITIONS),
-    _Row(30, FUTURES, "spotPrice", Channel.TICKER, listed=True),
-    _Row(31, FUTURES, "kline", Channel.KLINE),
-    _Row(32, FUTURES, "orderBook", Channel.BOOK, listed=True),
-    _Row(43, FUTURES, "lastTradeV2", Channel.TRADES, listed=True),
-    _Row(33, FUTURES, "lastTrade", Channel.TRADES, listed=True),
-    _Row(34, FUTURES, "fillSignal", None),
-    _Row(35, FUTURES, "order", Channel.ORDERS),
-    _Row(38, FUTURES, "trade", Channel.FILLS),
-    _Row(36, FUTURES, "position", Channel.POSITIONS),
-    _Row(46, FUTURES, "positionEvent", Channel.POSITIONS),
-)
 
 
 class Dialect:
@@ -103,7 +64,7 @@ class Dialect:
         """
         having = {
             row.product: row.data_type
-            for row in reversed(_ROWS)
+            for row in reversed(WIRE.rows)
             if channel in ((row.channel,) if isinstance(channel, Channel) else (row.data_type,))
         } or dict.fromkeys(self.products, channel)
         if symbol is None or len(having) == 1:
@@ -113,20 +74,20 @@ class Dialect:
 
     def names_of(self, dt: int | None) -> tuple[str, ...]:
         """The names under which a frame's channel may be listened to."""
-        for row in _ROWS:
+        for row in WIRE.rows:
             if row.dt == dt:
                 return (row.data_type,) if row.channel is None else (row.channel, row.data_type)
         return ()
 
     def is_name(self, name: str) -> bool:
         """Whether frames ever come under this name."""
-        return any(name in self.names_of(row.dt) for row in _ROWS)
+        return any(name in self.names_of(row.dt) for row in WIRE.rows)
 
     def looks_like_a_book(self, frame: bytes) -> bool:
         return b'"asks"' in frame or b'"bids"' in frame
 
-    def _row(self, product: str, data_type: str) -> _Row | None:
-        rows = (row for row in _ROWS if (row.product, row.data_type) == (product, data_type))
+    def _row(self, product: str, data_type: str) -> ChannelRow | None:
+        rows = (row for row in WIRE.rows if (row.product, row.data_type) == (product, data_type))
         return next(rows, None)
 
     def request(
@@ -154,8 +115,7 @@ class Stream(_Stream):
     Keys come from the arguments or from COINCALL_API_KEY and COINCALL_API_SECRET; `env` is "prod"
     or "beta", else COINCALL_ENV, else "prod"; `ws_url` is another base address, without the
     product. A book that gets no frame for `stale_after_ms` is told to "stale" (None: never), and is
-    not cleared, since the venue may have nothing to say. Order books are decoded; frames of other
-    channels come as `UnknownMessage`.
+    not cleared, since the venue may have nothing to say.
     """
 
     dialect = Dialect()

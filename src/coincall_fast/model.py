@@ -1,23 +1,22 @@
-"""The plain values that queries and frames give back."""
+"""The plain values that queries and messages give back, and the venue's codes."""
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 __all__ = [
-    "Ack",
     "Channel",
     "Depth",
-    "Heartbeat",
-    "Message",
+    "OrderState",
+    "OrderType",
+    "PositionState",
     "Side",
     "Stats",
     "Sweep",
-    "UnknownMessage",
+    "TimeInForce",
 ]
 
 
@@ -40,6 +39,74 @@ class Side(IntEnum):
 
     BUY = 1
     SELL = 2
+
+
+class OrderType(IntEnum):
+    """What an order is: Coincall's codes (protocol page, section 4)."""
+
+    LIMIT = 1
+    MARKET = 2
+    POST_ONLY = 3
+    STOP_LIMIT = 4
+    STOP_MARKET = 5
+    BLOCK_TRADE = 14
+
+
+class TimeInForce(IntEnum):
+    """How long an order stands: Coincall's codes on streams, its words in REST (section 3.4)."""
+
+    GTC = 0
+    POST_ONLY = 1  # until cancelled, and never taking
+    IOC = 2
+    FOK = 3
+
+
+class OrderState(IntEnum):
+    """The state of an order: Coincall's codes of both products (protocol page, section 4)."""
+
+    ILLEGAL = -10
+    WAITING_EFFECT = -2  # a stop that has not been triggered
+    PRE = -1
+    NEW = 0
+    FILLED = 1
+    PARTIALLY_FILLED = 2
+    CANCELED = 3
+    PRE_CANCEL = 4
+    CANCELING = 5
+    INVALID = 6
+    CANCEL_BY_EXERCISE = 10
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be filled: an order that is being cancelled may."""
+        return self in _OPEN
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in _OPEN
+
+
+_OPEN = frozenset(
+    (
+        OrderState.WAITING_EFFECT,
+        OrderState.PRE,
+        OrderState.NEW,
+        OrderState.PARTIALLY_FILLED,
+        OrderState.PRE_CANCEL,
+        OrderState.CANCELING,
+    )
+)
+
+
+class PositionState(IntEnum):
+    """The state of a position: options send 5 for a closed one, futures 2 (section 3.3)."""
+
+    OPEN = 1
+    CLOSED = 5
+
+    @classmethod
+    def _missing_(cls, value: object) -> "PositionState | None":
+        return cls.CLOSED if value == 2 else None
 
 
 class Depth(NamedTuple):
@@ -90,33 +157,3 @@ class Stats(NamedTuple):
     inexact: int
     rejected: int
     absent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """The venue's answer to a heartbeat: ``{"c":11,"rc":1}`` (seed 000, HeartBeat)."""
-
-    rc: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ack:
-    """The venue's answer to a request on a stream (protocol page, section 3.1).
-
-    ``action`` is lower case, or ``None`` where the venue did not say; ``detail`` is the whole body.
-    """
-
-    action: str | None
-    ok: bool
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownMessage:
-    """A frame of a channel that this version does not decode; ``body`` is it, parsed."""
-
-    dt: int | None
-    body: Any
-
-
-Message = Heartbeat | Ack | UnknownMessage

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ._book import BookStore, OrderBook
 from .errors import CoincallFastError, DecodeError, TransportError, VenueError
-from .model import Ack, Heartbeat, Message
+from .message import Ack, Heartbeat, Message
 
 __all__ = ["Backoff", "Dialect", "Event", "Session"]
 
@@ -170,9 +170,11 @@ class Session:
         self._heard_ns = now_ns
         self._asked_ns = None
 
-    def receive(self, frame: bytes, now_ns: int, wall_ms: int) -> OrderBook | Message | None:
-        """One whole message; returns the book it updated, or the message it is, or None if it was
-        refused, too old, or of a book that nobody wants. `wall_ms` is our epoch clock."""
+    def receive(
+        self, frame: bytes, now_ns: int, wall_ms: int
+    ) -> OrderBook | Message | list[Message] | None:
+        """One frame; returns the book it updated, or the message or messages it is, or None if it
+        was refused, too old, or of a book that nobody wants. `wall_ms` is our epoch clock."""
         self.heard(now_ns)
         try:
             item = self.store.feed(frame, now_ns)

@@ -23,7 +23,8 @@ from ._book import BookStore, OrderBook
 from .connection import Address, Connection
 from .errors import AuthError, CoincallFastError, TransportError, UsageError
 from .latency import Latency
-from .model import Channel, Message, UnknownMessage
+from .message import Message
+from .model import Channel
 from .session import SECOND_NS, Backoff, Event, Session
 from .signing import Credentials
 
@@ -243,7 +244,7 @@ class Stream:
         if isinstance(item, OrderBook):
             names: tuple[str, ...] = (Channel.BOOK, self.dialect.book_type)
         else:
-            names = self.dialect.names_of(item.dt) if isinstance(item, UnknownMessage) else ()
+            names = self.dialect.names_of(item.dt)
         for name in names:
             self._call(name, item)
         for feed in self._feeds:
@@ -497,7 +498,8 @@ class _Link(threading.Thread):
         if self._session.is_accepted:
             self._refusals = None
         if item is not None:
-            self._stream._deliver(item)
+            for one in item if isinstance(item, list) else (item,):
+                self._stream._deliver(one)
         self._tell_events()
 
     def _tell_events(self) -> None:

@@ -1,13 +1,48 @@
-"""How each venue writes an order-book frame, as data for the compiled core.
+"""How each venue writes its frames, as data for the compiled core.
 
-The core knows JSON, levels and books; what the value of which key means, a `Wire` tells it.
+The core knows JSON, levels, books and rows; what the value of which key of a book means, and which
+channel's rows are which messages, a `Wire` tells it. The keys of rows are in message.py.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
-__all__ = ["BYBIT", "COINCALL", "Role", "Wire"]
+from .message import (
+    Account,
+    Fill,
+    FillSignal,
+    Kline,
+    Message,
+    OptionChain,
+    Order,
+    Position,
+    Ticker,
+    Trades,
+)
+from .model import Channel
+
+__all__ = ["BYBIT", "COINCALL", "FUTURES", "OPTIONS", "ChannelRow", "Role", "Wire"]
+
+OPTIONS = "options"
+FUTURES = "futures"
+
+
+class ChannelRow(NamedTuple):
+    """One channel of one product: its code in frames, its name in requests, what comes through it.
+
+    ``message`` is None where that is a book, or nothing that is decoded; ``column`` names the keys
+    of its rows. ``listed``: one request takes a list of up to 100 symbols.
+    """
+
+    dt: int
+    product: str
+    data_type: str
+    channel: Channel | None = None
+    message: type[Message] | None = None
+    column: str = "push"
+    listed: bool = False
 
 
 class Role(IntEnum):
@@ -37,7 +72,8 @@ class Wire:
 
     ``channels`` are the values of the channel that mean "this is an order book": codes, or what a
     text begins with whose rest is the symbol. ``sides`` says bid and ask, ``kinds`` a whole book
-    and a change. A level has one of its sizes, whichever edition it is of.
+    and a change. A level has one of its sizes, whichever edition it is of. ``rows`` are all its
+    channels, books and those that are not decoded among them.
     """
 
     channels: tuple[int, ...] | tuple[str, ...]
@@ -46,7 +82,44 @@ class Wire:
     level: Mapping[str, Role]
     sides: tuple[str, str] = field(default=("", ""))
     kinds: tuple[str, str] = field(default=("", ""))
+    rows: tuple[ChannelRow, ...] = ()
 
+
+# Protocol page, sections 3.2 and 3.3. Of two rows with one channel and product, the first is what a
+# subscription asks for: lastTradeV2 has an id, where lastTrade has none.
+_COINCALL_ROWS = (
+    ChannelRow(2, OPTIONS, "kline", Channel.KLINE, Kline),
+    ChannelRow(3, OPTIONS, "bsInfo", Channel.TICKER, Ticker, "options", listed=True),
+    ChannelRow(4, OPTIONS, "tOption", Channel.CHAIN, OptionChain),
+    ChannelRow(5, OPTIONS, "orderBook", Channel.BOOK, listed=True),
+    ChannelRow(24, OPTIONS, "lastTradeV2", Channel.TRADES, Trades, "lastTradeV2"),
+    ChannelRow(6, OPTIONS, "lastTrade", Channel.TRADES, Trades, "lastTrade", listed=True),
+    ChannelRow(7, OPTIONS, "accountBalance", Channel.ACCOUNT, Account),
+    ChannelRow(8, OPTIONS, "fillSignal", None, FillSignal),
+    ChannelRow(11, OPTIONS, "order", Channel.ORDERS, Order),
+    ChannelRow(15, OPTIONS, "trade", Channel.FILLS, Fill, "options"),
+    ChannelRow(12, OPTIONS, "position", Channel.POSITIONS, Position),
+    ChannelRow(19, OPTIONS, "position", Channel.POSITIONS, Position),
+    ChannelRow(27, OPTIONS, "positionEvent", Channel.POSITIONS, Position),
+    ChannelRow(20, OPTIONS, "blockTrade"),
+    ChannelRow(22, OPTIONS, "blockTradeDetail"),
+    ChannelRow(23, OPTIONS, "blockTradePublic"),
+    ChannelRow(28, OPTIONS, "rfqMaker"),
+    ChannelRow(129, OPTIONS, "rfqTaker"),
+    ChannelRow(130, OPTIONS, "rfqQuote"),
+    ChannelRow(131, OPTIONS, "quoteReceived"),
+    ChannelRow(30, FUTURES, "spotPrice", Channel.TICKER, Ticker, "futures", listed=True),
+    ChannelRow(31, FUTURES, "kline", Channel.KLINE, Kline),
+    ChannelRow(32, FUTURES, "orderBook", Channel.BOOK, listed=True),
+    ChannelRow(43, FUTURES, "lastTradeV2", Channel.TRADES, Trades, "lastTradeV2", listed=True),
+    ChannelRow(33, FUTURES, "lastTrade", Channel.TRADES, Trades, "lastTrade", listed=True),
+    ChannelRow(34, FUTURES, "fillSignal", None, FillSignal),
+    ChannelRow(35, FUTURES, "order", Channel.ORDERS, Order),
+    ChannelRow(38, FUTURES, "trade", Channel.FILLS, Fill, "futures"),
+    ChannelRow(36, FUTURES, "position", Channel.POSITIONS, Position),
+    ChannelRow(46, FUTURES, "positionEvent", Channel.POSITIONS, Position),
+    ChannelRow(44, FUTURES, "premiumIndex", listed=True),
+)
 
 # Seeds 000 and 003 (OrderBook) spell the size "sz"; seed 001, of May 2023, "v". 5 is options and
 # 32 futures: protocol page, sections 3.2 and 3.3.
@@ -55,6 +128,7 @@ COINCALL = Wire(
     frame={"dt": Role.CHANNEL, "c": Role.IGNORED, "d": Role.DATA},
     data={"s": Role.SYMBOL, "asks": Role.ASKS, "bids": Role.BIDS, "ts": Role.TIME},
     level={"pr": Role.PRICE, "sz": Role.SIZE, "v": Role.SIZE},
+    rows=_COINCALL_ROWS,
 )
 
 # USDC options, version 1: seed 002, OrderBook and OrderBook(delta). "orderBooks" became

@@ -18,7 +18,7 @@ from libc.stdio cimport fflush, fprintf, snprintf, stderr, stdout
 from libc.stdlib cimport abort
 from libc.string cimport memchr, memcmp, memcpy
 
-from _headers cimport Age, Book
+from _levels cimport Age, Book
 from coincall_fast._book cimport LEVELS, NO_PRICE, BookStore, OrderBook
 
 from coincall_fast.errors import DecodeError, GapError, SymbolMismatch

@@ -1,0 +1,301 @@
+/* A row: an object whose fields are numbers, codes and texts, whatever their keys and order.
+ *
+ * Each field that somebody wants goes into a cell: its value, and where it stands, so that the
+ * digits of the venue are never lost. Positions and refusals are as in _json.h. All of it wants the
+ * interpreter's lock, for the few numbers that the C library of Python must read.
+ */
+#ifndef COINCALL_FAST_ROWS_H
+#define COINCALL_FAST_ROWS_H
+
+#include <Python.h>
+
+#include "_fields.h"
+
+enum {
+    CELLS = 27,       /* of a row: as many as fit what Python's allocator serves quickly */
+    DIGITS = 640,     /* of the longest integer: Python converts so many whatever its settings */
+};
+#define UNREAD INT64_MIN /* stands for what int64 does not hold: many digits, or a word */
+
+/* What a value is; the first three are numbers. */
+typedef enum {
+    NUMBER,
+    VOLATILITY, /* from 1e300 on it means that there is none: protocol page, section 5, row 7 */
+    QUOTE,      /* a price whose 0 means that there is none, in what is made to compute with */
+    INTEGER,
+    CODE,       /* an integer, or a word */
+    FLAG,
+    TEXT,
+    ANYTHING,
+} Kind;
+
+/* A value, and its text in the frame, without quotes and the blanks around it; n = 0: there is no
+ * value, which null, "" and " " say too. A number is in units of 1e-8 if in_e8 is set. */
+typedef struct {
+    union {
+        double number;
+        int64_t integer;
+    };
+    uint32_t at;
+    uint32_t n : 31, in_e8 : 1;
+} Cell;
+
+typedef struct {
+    unsigned char kind, cell;
+    unsigned char alone; /* whether no other key is for the same cell */
+    uint64_t better;     /* keys whose values go before its own, for the same cell */
+} Column;
+
+/* The keys of one kind of row; the role of each is its own index and one. */
+typedef struct {
+    Keys keys;
+    Column of[MAX_KEYS];
+} Columns;
+
+/* ------------------------------------------------------------------------------------- values */
+
+/* The float that is nearest to a legal number of n bytes; nan where memory does not suffice. */
+static double nearest_float(const unsigned char *p, int64_t n) {
+    static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const unsigned char *const end = p + n, *point, *last, *after, *q;
+    char some[64], *text = some;
+    int64_t exponent;
+    uint64_t value = 0;
+    double number;
+    number_parts(p, end, &point, &last, &exponent, &after);
+    if (last - p <= 18 && exponent >= -40 && exponent <= 40) {
+        /* Both the digits and the power are floats without rounding, so one rounding is made. */
+        for (q = p + (*p == '-'); q < last; q++) {
+            if (q != point) value = value * 10 + (*q - (uint64_t)'0');
+        }
+        if (point) exponent -= last - point - 1;
+        if (value <= 1ull << 53 && exponent >= -22 && exponent <= 22) {
+            number = exponent < 0 ? (double)value / POWERS[-exponent]
+                                  : (double)value * POWERS[exponent];
+            return *p == '-' ? -number : number;
+        }
+    }
+    if (n >= (int64_t)sizeof some) text = PyMem_Malloc((size_t)n + 1);
+    if (!text) return Py_NAN;
+    memcpy(text, p, (size_t)n);
+    text[n] = 0;
+    number = PyOS_string_to_double(text, NULL, NULL);
+    if (text != some) PyMem_Free(text);
+    if (number != -1 || !PyErr_Occurred()) return number;
+    PyErr_Clear();
+    return Py_NAN;
+}
+
+/* The number in a cell; nan where it means that there is none. */
+static inline double number_in(const Cell *cell, int kind) {
+    const double number = cell->in_e8 ? (double)cell->integer / 1e8 : cell->number;
+    if (cell->n == 0 || (kind == VOLATILITY && number >= 1e300) ||
+        (kind == QUOTE && number == 0)) return Py_NAN;
+    return number;
+}
+
+/* Whether the n bytes are an integer. */
+static int set_integer(Cell *cell, const unsigned char *p, int64_t n) {
+    const unsigned char *const end = p + n, *const first = p + (n && *p == '-');
+    uint64_t value = 0;
+    if (first == end || end - first > DIGITS || (*first == '0' && end - first > 1)) return 0;
+    for (p = first; p < end && is_digit(*p); p++) {
+        if (p - first < 19) value = value * 10 + (*p - (uint64_t)'0');
+    }
+    if (end - first > 19 || value > (uint64_t)INT64_MAX) {
+        cell->integer = UNREAD;
+    } else {
+        cell->integer = end - n == first ? (int64_t)value : -(int64_t)value;
+    }
+    return p == end;
+}
+
+static int set_flag(Cell *cell, const unsigned char *p, int64_t n) {
+    cell->integer = (n == 1 && *p == '1') || (n == 4 && !memcmp(p, "true", 4));
+    return cell->integer || (n == 1 && *p == '0') || (n == 5 && !memcmp(p, "false", 5));
+}
+
+/* The value of a cell from its text, and whether it has one of that kind. */
+static int set_cell(Cell *cell, int kind, const unsigned char *p, int64_t n, int quoted) {
+    const unsigned char *point, *last, *after;
+    int64_t exponent;
+    switch (kind) {
+    case TEXT: return quoted;
+    case INTEGER: return set_integer(cell, p, n);
+    case FLAG: return set_flag(cell, p, n);
+    case CODE:
+        if (set_integer(cell, p, n)) return 1;
+        cell->integer = UNREAD;
+        return quoted;
+    default:
+        if (number_parts(p, p + n, &point, &last, &exponent, &after) != p + n) return 0;
+        cell->number = nearest_float(p, n) + 0.0; /* and not -0.0 */
+        return !isnan(cell->number);
+    }
+}
+
+static const char *expected(int kind) {
+    return kind == INTEGER ? "not an integer"
+           : kind == CODE  ? "not a code"
+           : kind == FLAG  ? "neither 0 nor 1"
+           : kind == TEXT  ? "not a text"
+                           : "not a number";
+}
+
+/* The value of a string that holds escapes. */
+static int set_escaped(Cell *cell, int kind, const Text *text) {
+    unsigned char plain[DIGITS + 8];
+    const unsigned char *p = text->p;
+    int64_t n = 0, first = 0;
+    int part;
+    while (p < text->p + text->n) {
+        unsigned char utf8[4];
+        part = unescape(&p, utf8);
+        if (part == 0) return 0;
+        if (kind == TEXT) continue;
+        if (n + part > (int64_t)sizeof plain) return 0;
+        memcpy(plain + n, utf8, (size_t)part);
+        n += part;
+    }
+    while (n > first && plain[n - 1] == ' ') n--;
+    while (n > first && plain[first] == ' ') first++;
+    if (kind != TEXT && n == first) cell->n = 0;
+    return kind == TEXT || n == first || set_cell(cell, kind, plain + first, n - first, 1);
+}
+
+/* Any value, in whatever legal spelling. */
+static const unsigned char *scan_any_cell(
+    Source *s, const unsigned char *p, int kind, Cell *cell
+) {
+    const unsigned char c = peek(s, p), *const first = p;
+    Text text = {p, 0, 0};
+    if (kind == INTEGER && is_digit(c) && c != '0') { /* mostly the time, at the end of a frame */
+        const int64_t left = s->end - p;
+        const unsigned char *const stop = left < INTEGER_DIGITS ? s->end : p + INTEGER_DIGITS;
+        int64_t value = 0;
+        for (; p < stop && is_digit(*p); p++) value = value * 10 + (*p - '0');
+        if (peek(s, p) == ',' || peek(s, p) == '}') {
+            cell->integer = value;
+            cell->at = (uint32_t)(first - s->start);
+            cell->n = (uint32_t)(p - first);
+            cell->in_e8 = 0;
+            return p;
+        }
+        p = first;
+    }
+    if (c == '"' && kind != ANYTHING) {
+        p = scan_string(s, p, &text);
+        if (!p) return 0;
+        while (text.n && text.p[text.n - 1] == ' ') text.n--;
+        while (text.n && *text.p == ' ') text.p++, text.n--;
+        if (kind == TEXT && text.n) { /* as it was sent */
+            text.p = first + 1;
+            text.n = p - 1 - text.p;
+        }
+    } else {
+        p = skip_value(s, p, 0);
+        if (!p) return 0;
+        if (c != 'n' && !(c == '"' && p == first + 2)) text.n = p - first;
+    }
+    cell->at = (uint32_t)(text.p - s->start);
+    cell->n = (uint32_t)text.n;
+    cell->in_e8 = 0;
+    if (text.n == 0 || kind == ANYTHING) return p;
+    if (text.escaped ? set_escaped(cell, kind, &text)
+                     : set_cell(cell, kind, text.p, text.n, c == '"')) return p;
+    return refuse(s, first, expected(kind));
+}
+
+/* A value that is spelled as venues mostly do, from its first byte behind a quote; what follows it,
+ * or NULL. There must be BEFORE bytes before it, and BEHIND from it on. */
+static inline const unsigned char *plain_cell(
+    const Source *s, const unsigned char *p, int kind, Cell *cell
+) {
+    const unsigned char *after = 0;
+    if (kind <= QUOTE) {
+        after = plain_decimal(p, s->end, &cell->integer);
+        cell->in_e8 = 1;
+    } else if (kind <= CODE) {
+        after = plain_integer(p, s->end, &cell->integer);
+        cell->in_e8 = 0;
+    } else if (kind == TEXT && *p != ' ') {
+        uint64_t n = plain_bytes(p);
+        if (n == 16 && s->end - p > 32) n += plain_bytes(p + 16);
+        after = n ? p + n : 0;
+    }
+    cell->at = (uint32_t)(p - s->start);
+    cell->n = (uint32_t)(after - p);
+    return after;
+}
+
+/* The same, from its first byte on. Where it ends may not wait for whether it has quotes, and so
+ * this is a branch. */
+static inline const unsigned char *plain_value(
+    const Source *s, const unsigned char *p, int kind, Cell *cell
+) {
+    const unsigned char *after;
+    if (*p == '"') {
+        after = plain_cell(s, p + 1, kind, cell);
+        return after && *after == '"' ? after + 1 : 0;
+    }
+    after = kind == TEXT ? 0 : plain_cell(s, p, kind, cell);
+    return after && (*after | 0x20) != 'e' ? after : 0;
+}
+
+/* A value, from its first byte. */
+static const unsigned char *scan_cell(Source *s, const unsigned char *p, int kind, Cell *cell) {
+    const unsigned char *after = 0;
+    if (s->end - p > BEHIND && p - s->start >= BEFORE) after = plain_value(s, p, kind, cell);
+    return after ? after : scan_any_cell(s, p, kind, cell);
+}
+
+/* A row into cells, whose n must be 0. If it is refused for a value, `*wrong` is the index of its
+ * key, else it is -1. */
+static const unsigned char *scan_row(
+    Source *s, const unsigned char *p, Columns *columns, Cell *cells, int *wrong
+) {
+    enum { ROOM = TOKEN + BEHIND + 2 };
+    const unsigned char *const roomy =
+        p - s->start >= BEFORE && s->end - p > ROOM ? s->end - ROOM : p;
+    Keys *const keys = &columns->keys;
+    uint64_t filled = 0;
+    Walk walk;
+    Cell cell;
+    begin_walk(&walk);
+    *wrong = -1;
+    for (;;) {
+        int key = keys->follows[walk.last];
+        const Token *const token = &keys->key[key].token;
+        const unsigned char *after = 0;
+        Cell *to;
+        if (p < roomy && *p == walk.before && stands(p + 1, token) &&
+            !(walk.seen >> key & 2)) { /* as next_field() does, in fewer steps */
+            walk.seen |= 2ull << key;
+            walk.before = ',';
+            walk.last = key;
+            p += 1 + token->n;
+            to = columns->of[key].alone ? &cells[columns->of[key].cell] : &cell;
+            after = plain_value(s, p, columns->of[key].kind, to);
+            if (!after) after = scan_any_cell(s, blanks(s, p), columns->of[key].kind, to);
+        } else {
+            p = next_field(s, p, keys, &walk);
+            if (!p || walk.role < 0) return p;
+            key = walk.role - 1;
+            to = columns->of[key].alone ? &cells[columns->of[key].cell] : &cell;
+            after = scan_cell(s, p, columns->of[key].kind, to);
+        }
+        if (!after) {
+            *wrong = key;
+            return 0;
+        }
+        p = after;
+        if (to == &cell && cell.n && !(filled & columns->of[key].better)) {
+            filled |= 1ull << key;
+            cells[columns->of[key].cell] = cell;
+        }
+    }
+}
+
+#endif

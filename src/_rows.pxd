@@ -1,0 +1,26 @@
+"""The C header below the messages, as _message.pyx sees it; what each thing means, it says itself.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from _headers cimport MAX_KEYS, Bytes, Keys, Source
+
+cdef extern from "_rows.h":
+    enum: CELLS
+    const int64_t UNREAD
+    enum: NUMBER, VOLATILITY, QUOTE, INTEGER, CODE, FLAG, TEXT, ANYTHING
+    ctypedef struct Cell:
+        int64_t integer
+        uint32_t at
+        uint32_t n
+    ctypedef struct Column:
+        unsigned char kind
+        unsigned char cell
+        unsigned char alone
+        uint64_t better
+    ctypedef struct Columns:
+        Keys keys
+        Column of[MAX_KEYS]
+    double number_in(const Cell* cell, int kind)
+    Bytes scan_cell(Source* s, Bytes p, int kind, Cell* cell)
+    Bytes scan_row(Source* s, Bytes p, Columns* columns, Cell* cells, int* wrong)

@@ -1,0 +1,337 @@
+"""What every message can do, whatever it is about, and the kinds of attributes it may have.
+
+The values and what is asked at every frame are compiled (_message); here is the rest.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
+from enum import IntEnum
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ._message import Cells, Field, Grid, Kind, Message, Rows
+from .errors import DecodeError, UsageError
+
+__all__ = [
+    "Plain",
+    "Record",
+    "Records",
+    "Table",
+    "anything",
+    "code",
+    "flag",
+    "integer",
+    "number",
+    "quote",
+    "text",
+    "volatility",
+]
+
+_E = TypeVar("_E", bound=IntEnum)
+
+
+def number(*keys: str) -> Field[float | None]:
+    """A number: the nearest float."""
+    return Field(Kind.NUMBER, keys)
+
+
+def volatility(*keys: str) -> Field[float | None]:
+    """An implied volatility: as a number, but 1e300 and more means that there is none."""
+    return Field(Kind.VOLATILITY, keys)
+
+
+def quote(*keys: str) -> Field[float | None]:
+    """The price of a best bid or ask: as a number, but 0 means that there is none."""
+    return Field(Kind.QUOTE, keys)
+
+
+def integer(*keys: str) -> Field[int | None]:
+    """An identifier, a time or a count: exact, whatever its length."""
+    return Field(Kind.INTEGER, keys)
+
+
+def code(enumeration: type[_E], *keys: str) -> Field[_E | int | str | None]:
+    """A code of an enumeration, or the name of a member; one that is not known stays as it came."""
+    return Field(Kind.CODE, keys, enumeration)
+
+
+def flag(*keys: str) -> Field[bool | None]:
+    """A truth value, sent as such or as 0 or 1."""
+    return Field(Kind.FLAG, keys)
+
+
+def text(*keys: str) -> Field[str | None]:
+    return Field(Kind.TEXT, keys)
+
+
+def anything(*keys: str) -> Field[Any]:
+    """Any JSON value, as `json.loads` gives it."""
+    return Field(Kind.ANYTHING, keys)
+
+
+class Plain(Message):
+    """A message that is a dataclass, parsed whole."""
+
+    __slots__ = ()
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Nothing: it holds all of the frame, or all of it that matters."""
+        return {}
+
+    def exact(self, name: str) -> NoReturn:
+        raise UsageError(f"{type(self).__name__} has no number {name!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+
+class Record(Cells):
+    """One row of a frame or of a REST answer, or made by hand of values by their names.
+
+    Its attributes are made when they are read, from the bytes of the frame, which it keeps alive.
+    It never changes, any thread may read it, and it can be pickled. Two of one class are equal if
+    their attributes are: neither the channel nor `extra` counts.
+
+    By hand: ``Order(order_id=1, price="0.50")``; a number as text, int, float or Decimal. Raises
+    UsageError for what no row could say.
+    """
+
+    __slots__ = ()
+    _fields: ClassVar[tuple[Field[Any], ...]] = ()
+    _columns: ClassVar[tuple[str, ...]] = ()
+    _computed: ClassVar[bool] = False
+
+    def __init__(self, **values: Any) -> None:
+        unknown = values.keys() - {field.name for field in self._fields}
+        if unknown:
+            raise UsageError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        try:
+            self._fill(json.dumps(values, default=str, allow_nan=False).encode())
+        except (DecodeError, ValueError) as error:
+            raise UsageError(f"{type(self).__name__}: {error}") from None
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """The fields of the row that no attribute has, as `json.loads` gives them; a new dict.
+
+        Raises DecodeError where Python cannot hold them.
+        """
+        try:
+            row: dict[str, Any] = json.loads(self._row)
+        except ValueError as error:  # an integer of more digits than CPython converts
+            raise DecodeError(f"a row that Python cannot hold: {error}") from None
+        known = self._keys
+        return {key: value for key, value in row.items() if key not in known}
+
+    def exact(self, name: str) -> Decimal | None:
+        """The digits that the venue sent as a number; None where it sent none.
+
+        Raises UsageError for what is no number of this class, DecodeError for an exponent that no
+        Decimal has.
+        """
+        field = next((field for field in self._fields if field.name == name), None)
+        if field is None or field.kind in (Kind.FLAG, Kind.TEXT, Kind.ANYTHING):
+            raise UsageError(f"{type(self).__name__} has no number {name!r}")
+        said = self._text(field)
+        if said is None:
+            return None
+        try:
+            return Decimal(said)
+        except InvalidOperation:
+            if field.kind == Kind.CODE:  # a word
+                return None
+            raise DecodeError(f"{name}: a number that no Decimal holds") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name, those without a value among them."""
+        return {field.name: field.__get__(self, None) for field in self._fields}
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return _without_nan(self) == _without_nan(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *map(repr, _without_nan(self))))
+
+    def __repr__(self) -> str:
+        names = (field.name for field in self._fields)
+        said = zip(names, _without_nan(self), strict=True)
+        # An enumeration as its code: then the text can be pasted, and is equal.
+        shown = ", ".join(f"{name}={_shown(value)}" for name, value in said if value is not None)
+        return f"{type(self).__name__}({shown})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+def _without_nan(record: Any) -> list[Any]:
+    """The values of a record, None for those that are absent: nan is not equal to itself."""
+    values = (field.__get__(record, None) for field in record._fields)
+    return [value if value == value else None for value in values]
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__}.{value.name}" if isinstance(value, IntEnum) else repr(value)
+
+
+class Records(Rows):
+    """Several records of one frame, in its order: a sequence that never changes."""
+
+    __slots__ = ()
+    row: ClassVar[type[Record]]
+
+    @property
+    def symbol(self) -> str | None:
+        """Of the first one."""
+        return self._records[0].symbol if self._records else None
+
+    @property
+    def ts_ms(self) -> int | None:
+        """Of the first one."""
+        return self._records[0].ts_ms if self._records else None
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Nothing: each record has its own."""
+        return {}
+
+    def exact(self, name: str) -> NoReturn:
+        raise UsageError(f"{type(self).__name__} has no number {name!r}: its records have")
+
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        return {type(self).__name__.lower(): [record.to_dict() for record in self._records]}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._records[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from tuple(self._records)
+
+    def __reversed__(self) -> Iterator[Any]:
+        yield from reversed(tuple(self._records))
+
+    def __contains__(self, record: object) -> bool:
+        return record in self._records
+
+    def index(self, record: Record) -> int:
+        return self._records.index(record)
+
+    def count(self, record: Record) -> int:
+        return self._records.count(record)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Records):
+            return NotImplemented
+        return self._records == other._records
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._records!r})"
+
+
+class Table(Grid):
+    """Many records of one frame as columns: for each attribute that is a number a float64 array.
+
+    The arrays, and the list of symbols, are the table's own, and live as long as anybody refers to
+    them; `decode_into` writes the next frame into the arrays. For one thread at a time.
+    """
+
+    __slots__ = ()
+    row: ClassVar[type[Record]]
+
+    @property
+    def symbols(self) -> list[str]:
+        """The symbols, in the order of the rows."""
+        symbols: list[str] = self._remember("symbols", self._symbols)
+        return symbols
+
+    @property
+    def strike(self) -> npt.NDArray[np.float64]:
+        """The strikes that the symbols name; nan where one names none."""
+        strikes: npt.NDArray[np.float64] = self._remember(
+            "strike", lambda: np.array([row.strike for row in self], np.float64)
+        )
+        return strikes
+
+    @property
+    def is_call(self) -> npt.NDArray[np.bool_]:
+        """Whether the symbols name calls."""
+        calls: npt.NDArray[np.bool_] = self._remember(
+            "is_call", lambda: np.array([row.is_call for row in self], np.bool_)
+        )
+        return calls
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Nothing: each record has its own."""
+        return {}
+
+    def exact(self, name: str) -> NoReturn:
+        raise UsageError(f"{type(self).__name__} has no number {name!r}: its records have")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The columns by name: `symbols` a list, the others the table's own arrays."""
+        numbers = (field for field in self.row._fields if field.kind <= Kind.QUOTE)
+        return {
+            "symbols": self.symbols,
+            "strike": self.strike,
+            "is_call": self.is_call,
+            **{field.name: field.__get__(self, None) for field in numbers},
+            "ts_ms": self.ts_ms,
+        }
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from [self._record(i) for i in range(len(self))]
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self.symbols
+
+    def __getitem__(self, symbol: str) -> Any:
+        """The record of a symbol. Raises KeyError, and DecodeError where symbols are not unique."""
+        return self._record(self._remember("index", self._index)[symbol])
+
+    def _index(self) -> dict[str, int]:
+        index = {symbol: i for i, symbol in enumerate(self.symbols)}
+        if len(index) != len(self):
+            raise DecodeError("a symbol twice in one table: nobody can tell which row is meant")
+        return index
+
+    def _remember(self, name: str, read: Callable[[], Any]) -> Any:
+        """What only the symbols decide; the core forgets it when these change."""
+        if name not in self._known:
+            self._known[name] = read()
+        return self._known[name]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Table):
+            return NotImplemented
+        others: Mapping[str, Any] = other.to_dict()
+        return all(
+            column == others[name]
+            if isinstance(column, list)
+            else np.array_equal(column, others[name], equal_nan=column.dtype == np.float64)
+            for name, column in self.to_dict().items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} rows>"
