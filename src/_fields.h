@@ -61,7 +61,8 @@ static const unsigned char *behind_beginning(const Text *text, const Key *beginn
 
 static inline int is_text(const Text *text, const Key *key) {
     if (text->escaped) return behind_beginning(text, key) == text->p + text->n;
-    return text->n == key->n && memcmp(text->p, key->text, (size_t)key->n) == 0;
+    return text->n == key->n && *text->p == *key->text &&
+           memcmp(text->p, key->text, (size_t)key->n) == 0;
 }
 
 /* A string that is one of two texts. */
@@ -79,14 +80,26 @@ static const unsigned char *scan_choice(
     return refuse(s, p, wrong);
 }
 
+static inline int same_bytes(const unsigned char *a, const unsigned char *b, int n) {
+    while (n && *a == *b) a++, b++, n--;
+    return n == 0;
+}
+
 /* The end of the object, or a key that does not stand as expected, up to its value. `which` gets
  * the index of the key, -1 at the end, and `key` where it begins. */
 static const unsigned char *find_field(
     Source *s, const unsigned char *p, const Keys *keys, const Walk *walk,
     const unsigned char **key, int *which
 ) {
+    const Token *const expected = &keys->key[keys->follows[walk->last]].token;
     int more = 1;
     Text text;
+    if (expected->n && s->end - p > expected->n + 1 && *p == walk->before &&
+        same_bytes(p + 1, expected->text, expected->n)) { /* near the end: see next_field() */
+        *key = p + 1;
+        *which = keys->follows[walk->last];
+        return blanks(s, p + 1 + expected->n);
+    }
     if (walk->before == '{') {
         if (peek(s, p) != '{') return refuse(s, p, "an object must stand here");
         p = blanks(s, p + 1);
@@ -101,7 +114,10 @@ static const unsigned char *find_field(
     if (!p || !more) return p;
     *key = p;
     p = scan_key(s, p, &text);
-    for (*which = 0; p && *which < keys->n && !is_text(&text, &keys->key[*which]);) ++*which;
+    if (!p) return 0;
+    *which = keys->follows[walk->last];
+    if (*which < keys->n && is_text(&text, &keys->key[*which])) return p;
+    for (*which = 0; *which < keys->n && !is_text(&text, &keys->key[*which]);) ++*which;
     return p;
 }
 

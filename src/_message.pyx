@@ -9,9 +9,9 @@ rows      one object of a frame, whose values become Python objects when they ar
 tables    many of them as columns
 decoder   the frames of a venue's channels, and the bodies of its REST answers
 
-A row is scanned once, in C (_rows.h), and refused whole with a DecodeError or kept whole; which
-attributes it has and under which keys, is data (message.py, wire.py). What is not asked at every
-frame is Python's (records.py).
+A row is scanned once, in C (_rows.h, _table.h), and refused whole with a DecodeError or kept whole;
+which attributes it has and under which keys, is data (message.py, wire.py). What is not asked at
+every frame is Python's (records.py).
 """
 
 cimport cython
@@ -19,14 +19,16 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.math cimport isnan
-from libc.stdint cimport UINT32_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strchr
 
 import json
 from enum import IntEnum
 from math import nan as _nan
+from sys import intern
 from types import GenericAlias
 
 import numpy as np
@@ -41,6 +43,12 @@ cdef extern from "Python.h":
     ctypedef struct NewableType "PyTypeObject":
         object tp_new(NewableType*, object, PyObject*)
     bint PyObject_TypeCheck(object, PyTypeObject*)
+    object PyObject_GenericGetAttr(object, object)
+
+
+cdef enum:
+    FEW = 16     # codes whose members are found at once
+    PLACES = 64  # for the attributes of a class, a power of 2
 
 
 cdef inline object new(PyTypeObject* made):
@@ -49,6 +57,8 @@ cdef inline object new(PyTypeObject* made):
 
 
 # ========================================================================================== rows
+
+MOST_FIELDS = CELLS  # that a class of records may have
 
 Kind = IntEnum("Kind", {
     "NUMBER": NUMBER, "VOLATILITY": VOLATILITY, "QUOTE": QUOTE, "INTEGER": INTEGER, "CODE": CODE,
@@ -69,66 +79,57 @@ cdef class Field:
     cdef readonly str name
     cdef readonly tuple keys
     cdef readonly int kind
-    cdef int cell
+    cdef public int cell  # of a row, for `columns`
     cdef object enumeration
-    cdef dict codes
-    cdef PyTypeObject* owner  # which holds this field
+    cdef dict members          # by code or word
+    cdef PyObject* few[FEW]    # of these, by code
+    cdef PyTypeObject* owner   # which holds this field
 
     __class_getitem__ = classmethod(GenericAlias)  # for annotations
 
     def __init__(self, int kind, tuple keys, enumeration=None):
         self.kind, self.keys, self.enumeration = kind, keys, enumeration
-        self.codes = {}
+        self.members = {}
 
     def __set_name__(self, owner, name):
         self.owner = <PyTypeObject*>owner
-        self.name = name
+        self.name = intern(name)
 
     def __get__(self, instance, owner):
-        cdef double number
         if instance is None:
             return self
         if not PyObject_TypeCheck(instance, self.owner):
             raise TypeError(f"{self.name} is no attribute of a {type(instance).__name__}")
-        if not PyObject_TypeCheck(instance, <PyTypeObject*>Cells):
+        if not isinstance(instance, Cells):
             return column_of(<Grid?>instance, self)
-        if self.kind <= QUOTE:
-            number = number_in(&(<Cells>instance).cells[self.cell], self.kind)
-            if not isnan(number):
-                return number
         return value_of(<Cells>instance, self)
 
     cdef object member(self, object code):
         """What of the enumeration a code or word means; else itself."""
-        known = self.codes.get(code)
-        if known is None:
+        member = self.members.get(code)
+        if member is None:
             try:
-                known = (
+                member = (
                     self.enumeration[code] if isinstance(code, str) else self.enumeration(code))
             except (KeyError, ValueError):
                 return code
-            self.codes[code] = known
-        return known
+            self.members[code] = member
+            if isinstance(code, int) and 0 <= code < FEW:
+                self.few[code] = <PyObject*>member
+        return member
 
 
-def columns(*names, bint computed=False):
-    """Decorates a class of records: it has these columns of keys.
+# Where the value of an attribute is, by the address of its name: Python has one str for each name
+# that stands in a program. A bare descriptor would take half as long again.
+cdef struct Attribute:
+    PyObject* name
+    PyObject* field
+    int cell
+    int kind
 
-    computed: what is absent is nan, and not None.
-    """
-    def described(made):
-        fields = {}
-        for base in reversed(made.__mro__):
-            fields.update((n, field) for n, field in vars(base).items() if isinstance(field, Field))
-        if len(fields) > CELLS or any([len(field.keys) != len(names) for field in fields.values()]):
-            raise UsageError(
-                f"{made.__name__}: up to {CELLS} attributes, each with a key for each column")
-        # Numbers first, so that those of a table stand side by side.
-        for cell, field in enumerate(sorted(fields.values(), key=lambda field: field.kind > QUOTE)):
-            (<Field>field).cell = cell
-        made._fields, made._columns, made._computed = tuple(fields.values()), names, computed
-        return made
-    return described
+
+cdef inline size_t place_of(PyObject* name) noexcept:
+    return (<size_t>name >> 4 ^ <size_t>name >> 11) & (PLACES - 1)
 
 
 @cython.final
@@ -136,45 +137,49 @@ def columns(*names, bint computed=False):
 cdef class Shape:
     """One column of a class as the scanner wants it, and the channel that such rows come through.
     """
-    cdef Columns columns
+    cdef RowShape c
     cdef PyTypeObject* type
     cdef tuple id        # (class, column, dt, channel): what shape_of() takes
-    cdef tuple fields
     cdef tuple names     # by key, of its field
     cdef object nothing  # what an absent number is
-    cdef int time        # the cell of ts_ms
-    cdef int symbol      # that of the symbol, or -1
-    cdef int numbers     # how many of the fields are numbers; these have the first cells
-    cdef unsigned char kind[CELLS]
+    cdef Attribute attributes[PLACES]
 
     def __cinit__(self, tuple id):
         cdef int i, first
+        cdef size_t place
         cdef Field field
         cdef Column* column
         self.id = id
         made, name, _dt, _channel = id
         self.type = <PyTypeObject*>made
-        self.fields, self.nothing = made._fields, _nan if made._computed else None
-        self.symbol = -1
+        self.nothing = _nan if made._computed else None
+        if name and name not in made._columns:
+            raise UsageError(f"{made.__name__} has no column {name!r}")
         at = made._columns.index(name) if name else None  # without one it is named by hand
         names = []
-        for field in self.fields:
+        for field in made._fields:
             first = len(names)
             keys = [field.name] if at is None else field.keys[at].split()
             for key in keys:
                 i = len(names)
-                if not add_key(&self.columns.keys, key, i + 1):
+                if not add_key(&self.c.columns.keys, key, i + 1):
                     raise UsageError(f"{made.__name__}: no room for the key {key!r}")
-                column = &self.columns.of[i]
+                column = &self.c.columns.of[i]
                 column.kind, column.cell, column.alone = field.kind, field.cell, len(keys) == 1
                 column.better = (<uint64_t>1 << i) - (<uint64_t>1 << first)
                 names.append(field.name)
-            self.kind[field.cell] = field.kind
-            self.numbers += field.kind <= QUOTE
+            self.c.kind[field.cell] = field.kind
+            self.c.numbers += field.kind <= QUOTE
             if field.name == "ts_ms":
-                self.time = field.cell
+                self.c.time = field.cell
             elif field.name == "symbol":
-                self.symbol = field.cell
+                self.c.symbol = field.cell
+            place = place_of(<PyObject*>field.name)
+            while self.attributes[place].name != NULL:
+                place = (place + 1) & (PLACES - 1)
+            self.attributes[place].name = <PyObject*>field.name
+            self.attributes[place].field = <PyObject*>field
+            self.attributes[place].cell, self.attributes[place].kind = field.cell, field.kind
         self.names = tuple(names)
 
 
@@ -223,6 +228,24 @@ cdef class Cells(Message):
     cdef Py_ssize_t start
     cdef Cell cells[CELLS]
 
+    def __getattribute__(self, name):
+        cdef Attribute* attribute
+        cdef size_t place = place_of(<PyObject*>name)
+        cdef double number
+        if self.shape != NULL:
+            while True:
+                attribute = &(<Shape>self.shape).attributes[place]
+                if attribute.name == <PyObject*>name:
+                    if attribute.kind <= QUOTE:
+                        number = number_in(&self.cells[attribute.cell], attribute.kind)
+                        if not isnan(number):
+                            return number
+                    return value_of(self, <Field>attribute.field)
+                if attribute.name == NULL:
+                    break
+                place = (place + 1) & (PLACES - 1)
+        return PyObject_GenericGetAttr(self, name)
+
     @property
     def channel(self):
         return shape_of_row(self).id[3]
@@ -242,7 +265,7 @@ cdef class Cells(Message):
     @property
     def _keys(self):
         """The keys that are somebody's."""
-        cdef Keys* keys = &shape_of_row(self).columns.keys
+        cdef Keys* keys = &shape_of_row(self).c.columns.keys
         return {keys.key[i].text[:keys.key[i].n].decode() for i in range(keys.n)}
 
     def _text(self, Field field not None):
@@ -258,14 +281,14 @@ cdef class Cells(Message):
         if self.shape != NULL:
             raise UsageError(f"a {type(self).__name__} never changes")
         hold(&s, row)
-        if scan_row(&s, s.start, &shape.columns, self.cells, &wrong) == NULL:
+        if scan_row(&s, s.start, &shape.c.columns, self.cells, &wrong) == NULL:
             memset(self.cells, 0, sizeof(self.cells))
             raise refusal(&s, shape, wrong)
         self.frame, self.shape = row, <PyObject*>shape
 
     def __reduce__(self):
         cdef Shape shape = shape_of_row(self)
-        return restored_row, (shape.id, self._row, text_of(self, &self.cells[shape.time]))
+        return restored_row, (shape.id, self._row, text_of(self, &self.cells[shape.c.time]))
 
 
 def restored_row(tuple id, bytes row, str ts):
@@ -299,7 +322,7 @@ cdef Cells scan_record(Source* s, Bytes p, Shape shape, bytes frame, Bytes* afte
     cdef int wrong
     cdef Cells record = <Cells>new(shape.type)
     record.shape, record.frame, record.start = <PyObject*>shape, frame, p - s.start
-    after[0] = scan_row(s, p, &shape.columns, record.cells, &wrong)
+    after[0] = scan_row(s, p, &shape.c.columns, record.cells, &wrong)
     if after[0] == NULL:
         raise refusal(s, shape, wrong)
     return record
@@ -307,9 +330,13 @@ cdef Cells scan_record(Source* s, Bytes p, Shape shape, bytes frame, Bytes* afte
 
 cdef inline void set_time(Cells record, Cell* time) noexcept:
     """The envelope's time, where the row has none."""
-    cdef Cell* own = &record.cells[(<Shape>record.shape).time]
+    cdef Cell* own = &record.cells[(<Shape>record.shape).c.time]
     if own.n == 0:
         own[0] = time[0]
+
+
+cdef inline Bytes bytes_of(bytes frame) noexcept:
+    return <Bytes>PyBytes_AS_STRING(frame)
 
 
 cdef str decoded(Bytes p, Py_ssize_t n):
@@ -321,8 +348,36 @@ cdef str decoded(Bytes p, Py_ssize_t n):
     return PyUnicode_DecodeUTF8(<char*>p, n, NULL)
 
 
+# Texts that were read before, mostly symbols: the same one again is the same object, whose hash is
+# known, and which costs half as much.
+cdef struct Name:
+    unsigned char text[32]
+    PyObject* known
+
+cdef Name names[256]
+memset(names, 0, sizeof(names))
+
+
+cdef str name_of(Cells record, Cell* cell):
+    cdef Bytes p = bytes_of(record.frame) + cell.at
+    cdef int n = cell.n
+    cdef Name* name
+    if not 8 <= n <= 31:
+        return decoded(p, n)
+    name = &names[(p[n - 1] + 7 * p[n - 3] + 31 * p[n - 4] + 61 * p[n - 5] + 5 * p[n - 8]) & 255]
+    if name.known != NULL and name.text[n] == 0 and memcmp(name.text, p, n) == 0:
+        return <str>name.known
+    text = decoded(p, n)
+    Py_XDECREF(name.known)
+    memset(name.text, 0, sizeof(name.text))
+    memcpy(name.text, p, n)
+    Py_INCREF(text)
+    name.known = <PyObject*>text
+    return text
+
+
 cdef str text_of(Cells record, Cell* cell):
-    return decoded(<Bytes>PyBytes_AS_STRING(record.frame) + cell.at, cell.n)
+    return decoded(bytes_of(record.frame) + cell.at, cell.n)
 
 
 cdef object value_of(Cells record, Field field):
@@ -338,12 +393,14 @@ cdef object value_of(Cells record, Field field):
     if field.kind == ANYTHING:
         return json.loads(record.frame[cell.at:cell.at + cell.n])
     if field.kind == TEXT:
-        return text_of(record, cell)
+        return name_of(record, cell)
     if cell.integer != UNREAD:
+        if field.kind == CODE and 0 <= cell.integer < FEW and field.few[cell.integer] != NULL:
+            return <object>field.few[cell.integer]
         value = cell.integer
     else:
         value = text_of(record, cell)
-        if field.kind == INTEGER or value.lstrip("-").isdecimal():
+        if field.kind == INTEGER or (value.isascii() and value.lstrip("-").isdecimal()):
             value = int(value)
     return field.member(value) if field.kind == CODE else value
 
@@ -374,93 +431,29 @@ def rows_of(type made, tuple id, list records):
 
 # ======================================================================================== tables
 
-# Where a row of a table stands in its frame, and its symbol.
-cdef struct Place:
-    uint32_t row
-    uint32_t at
-    uint32_t n
-
-
 @cython.final
 @cython.internal
-cdef class Draft:
-    """The rows of a table that is being scanned, row by row."""
+cdef class Drafted:
+    """The memory of a draft."""
+    cdef Draft c
     cdef Shape shape
-    cdef Py_ssize_t n
-    cdef Py_ssize_t room
-    cdef double* numbers
-    cdef int64_t* times  # 0 where the row has none
-    cdef Place* places
 
     def __dealloc__(self):
-        PyMem_Free(self.numbers)
-        PyMem_Free(self.times)
-        PyMem_Free(self.places)
-
-    cdef bint grow(self) noexcept:
-        cdef Py_ssize_t room = 2 * self.room + 64
-        cdef void* numbers = PyMem_Realloc(self.numbers, room * CELLS * sizeof(double))
-        cdef void* times = PyMem_Realloc(self.times, room * sizeof(int64_t))
-        cdef void* places = PyMem_Realloc(self.places, room * sizeof(Place))
-        self.numbers = <double*>numbers if numbers != NULL else self.numbers
-        self.times = <int64_t*>times if times != NULL else self.times
-        self.places = <Place*>places if places != NULL else self.places
-        if numbers == NULL or times == NULL or places == NULL:
-            return False
-        self.room = room
-        return True
-
-    cdef Bytes add(self, Source* s, Bytes p, int* wrong) noexcept:
-        """One more row, at p."""
-        cdef Cell cells[CELLS]
-        cdef Shape shape = self.shape
-        cdef Bytes begin = p
-        cdef Place* place
-        cdef double* numbers
-        cdef int i
-        memset(cells, 0, sizeof(cells))
-        wrong[0] = -1
-        if self.n == self.room and not self.grow():
-            return refuse(s, p, b"more rows than there is memory for")
-        p = scan_row(s, p, &shape.columns, cells, wrong)
-        if p == NULL:
-            return NULL
-        place = &self.places[self.n]
-        place.row = <uint32_t>(begin - s.start)
-        place.at, place.n = cells[shape.symbol].at, cells[shape.symbol].n
-        if place.n == 0:
-            return refuse(s, begin, b"a row without its symbol")
-        self.times[self.n] = cells[shape.time].integer if cells[shape.time].n else 0
-        numbers = self.numbers + self.n * shape.numbers
-        for i in range(shape.numbers):
-            numbers[i] = number_in(&cells[i], shape.kind[i])
-        self.n += 1
-        return p
-
-    cdef Bytes add_pair(self, Source* s, Bytes p, int* wrong) noexcept:
-        """A call and a put, as the REST chain has them by strike; either may be missing."""
-        cdef Walk walk
-        wrong[0] = -1
-        begin_walk(&walk)
-        while True:
-            p = next_field(s, p, &pair_keys, &walk)
-            if p == NULL or walk.role < 0:
-                return p
-            p = self.add(s, p, wrong) if peek(s, p) == c"{" else skip_value(s, p, 0)
-            if p == NULL:
-                return NULL
+        PyMem_Free(self.c.numbers)
+        PyMem_Free(self.c.times)
+        PyMem_Free(self.c.places)
 
 
-cdef Draft spare_draft = None  # its memory serves the next table
+cdef Drafted spare = None  # serves the next table
 
 
-cdef Draft draft_for(Shape shape):
-    global spare_draft
-    draft = spare_draft
-    spare_draft = None  # code that runs in between makes its own
+cdef Drafted draft_for(Shape shape):
+    global spare
+    draft = spare
+    spare = None  # code that runs meanwhile makes its own
     if draft is None:
-        draft = Draft()
-    draft.shape, draft.n = shape, 0
+        draft = Drafted()
+    draft.shape, draft.c.n = shape, 0
     return draft
 
 
@@ -491,8 +484,9 @@ cdef class Grid(Message):
         return self.n
 
     def _symbols(self):
-        cdef Bytes start = <Bytes>PyBytes_AS_STRING(self.frame)
+        cdef Bytes start
         shape_of_grid(self)
+        start = bytes_of(self.frame)
         return [decoded(start + self.places[i].at, self.places[i].n) for i in range(self.n)]
 
     def _record(self, Py_ssize_t i):
@@ -518,12 +512,12 @@ def restored_grid(type made, tuple id, bytes frame, list rows, time_at):
     cdef Source s
     cdef Cell time
     cdef int wrong
-    cdef Draft draft = draft_for(shape_of(id))
+    cdef Drafted draft = draft_for(shape_of(id))
     cdef Grid grid = made.__new__(made)
     time.n = 0
     hold(&s, frame)
     for row in rows:
-        draft.add(&s, s.start + <Py_ssize_t>row, &wrong)
+        draft_row(&draft.c, &s, s.start + <Py_ssize_t>row, &draft.shape.c, &wrong)
     if time_at is not None:
         scan_cell(&s, s.start + <Py_ssize_t>time_at, INTEGER, &time)
     take_over(grid, draft, frame, &time)
@@ -544,20 +538,6 @@ cdef object column_of(Grid grid, Field field):
     return view
 
 
-cdef bint same_symbols(Grid grid, Draft draft, bytes frame) noexcept:
-    cdef Bytes old = <Bytes>PyBytes_AS_STRING(grid.frame)
-    cdef Bytes new = <Bytes>PyBytes_AS_STRING(frame)
-    cdef Place* place
-    cdef Py_ssize_t i
-    for i in range(draft.n):
-        place = &draft.places[i]
-        if place.n != grid.places[i].n or memcmp(
-            new + place.at, old + grid.places[i].at, place.n
-        ) != 0:
-            return False
-    return True
-
-
 cdef void* memory_of(object array) except NULL:
     """Where the elements of an array are, as long as it lives."""
     cdef Py_buffer view
@@ -566,35 +546,32 @@ cdef void* memory_of(object array) except NULL:
     return view.buf
 
 
-cdef int take_over(Grid grid, Draft draft, bytes frame, Cell* time) except -1:
+cdef int take_over(Grid grid, Drafted draft, bytes frame, Cell* time) except -1:
     """The draft becomes what the table holds; arrays of as many rows are written over."""
-    global spare_draft
-    cdef Py_ssize_t n = draft.n, i
-    cdef int column, width = draft.shape.numbers
+    global spare
+    cdef Py_ssize_t n = draft.c.n
+    cdef int width = draft.shape.c.numbers
     cdef bint fits = grid.shape is draft.shape and grid.n == n
+    cdef void* numbers
+    cdef void* times
     cdef Place* places
-    cdef int64_t* to_times
-    cdef double* to
     block = grid.block if fits else np.empty((width, n))
-    times = grid.ts_ms if fits else np.empty(n, np.int64)
+    stamps = grid.ts_ms if fits else np.empty(n, np.int64)
     views = grid.views if fits else [None] * width
-    to, to_times = <double*>memory_of(block), <int64_t*>memory_of(times)
+    numbers, times = memory_of(block), memory_of(stamps)
     places = <Place*>PyMem_Realloc(grid.places, (n or 1) * sizeof(Place))
     if places == NULL:
         raise MemoryError
     # From here on nothing fails, and no Python code runs until all is written.
     grid.places = places
-    if not (fits and same_symbols(grid, draft, frame)):
+    if not (fits and same_symbols(&draft.c, bytes_of(frame), places, bytes_of(grid.frame))):
         grid._known = {}
-    memcpy(places, draft.places, n * sizeof(Place))
-    for i in range(n):
-        to_times[i] = time.integer if draft.times[i] == 0 and time.n else draft.times[i]
-        for column in range(width):
-            to[column * n + i] = draft.numbers[i * width + column]
+    put_draft(
+        &draft.c, width, time.integer if time.n else 0, <double*>numbers, <int64_t*>times, places)
     grid.envelope_time = time[0]
     grid.n, grid.frame, grid.shape = n, frame, draft.shape
-    grid.block, grid.ts_ms, grid.views = block, times, views
-    spare_draft = draft
+    grid.block, grid.ts_ms, grid.views = block, stamps, views
+    spare = draft
     return 0
 
 
@@ -622,12 +599,18 @@ cdef object raised(Source* s):
     return DecodeError(s.reason.decode(), s.at - s.start)
 
 
-cdef bytes kept_bytes(Source* s, object frame):
-    """The bytes of a frame, to be kept: nobody may change them."""
+cdef bytes kept(Source* s, object frame, Bytes* at):
+    """The bytes of a frame, which nobody can change; from now on it is these that are scanned."""
+    cdef bytes copy
     if s.end - s.start > UINT32_MAX:
         raise DecodeError("a frame of more than 4 GiB")
-    return frame if type(frame) is bytes else PyBytes_FromStringAndSize(
-        <char*>s.start, s.end - s.start)
+    if type(frame) is bytes:
+        return frame
+    copy = PyBytes_FromStringAndSize(<char*>s.start, s.end - s.start)
+    at[0] = bytes_of(copy) + (at[0] - s.start)
+    s.end = bytes_of(copy) + (s.end - s.start)
+    s.start = bytes_of(copy)
+    return copy
 
 
 cdef enum Holder:  # of the rows of a channel
@@ -670,9 +653,26 @@ cdef list scan_list(Source* s, Bytes* at, Shape shape, bytes frame):
     return records
 
 
-cdef Draft scan_table(Source* s, Bytes* at, Channel channel):
+cdef Bytes draft_pair(Drafted draft, Source* s, Bytes p, int* wrong) noexcept:
+    """A call and a put, as the REST chain has them by strike; either may be missing."""
+    cdef Walk walk
+    wrong[0] = -1
+    begin_walk(&walk)
+    while True:
+        p = next_field(s, p, &pair_keys, &walk)
+        if p == NULL or walk.role < 0:
+            return p
+        if peek(s, p) == c"{":
+            p = draft_row(&draft.c, s, p, &draft.shape.c, wrong)
+        else:
+            p = skip_value(s, p, 0)
+        if p == NULL:
+            return NULL
+
+
+cdef Drafted scan_table(Source* s, Bytes* at, Channel channel):
     """A row, or a list of them, of a table; at[0] goes behind it."""
-    cdef Draft draft = draft_for(channel.shape)
+    cdef Drafted draft = draft_for(channel.shape)
     cdef bint many = peek(s, at[0]) == c"[", more = True
     cdef Bytes p = blanks(s, at[0] + 1) if many else at[0]
     cdef int wrong
@@ -680,7 +680,10 @@ cdef Draft scan_table(Source* s, Bytes* at, Channel channel):
         more = False
         p += 1
     while more:
-        p = draft.add_pair(s, p, &wrong) if channel.pairs else draft.add(s, p, &wrong)
+        if channel.pairs:
+            p = draft_pair(draft, s, p, &wrong)
+        else:
+            p = draft_row(&draft.c, s, p, &channel.shape.c, &wrong)
         if p == NULL:
             raise refusal(s, channel.shape, wrong)
         if not many:
@@ -706,7 +709,7 @@ cdef object held(object rows, Channel channel, bytes frame, Cell* time, object i
     if channel.holder == TABLE:
         if into is None:
             into = channel.made.__new__(channel.made)
-        take_over(<Grid?>into, <Draft>rows, frame, time)
+        take_over(<Grid?>into, <Drafted>rows, frame, time)
         return into
     if type(rows) is not list:
         if time.n:
@@ -749,7 +752,9 @@ cdef class Decoder:
             code = 10 * code + digit
             p += 1
             digit = peek(s, p) - c"0"
-        if p == at[0] or code >= CODES or strchr(b",} \n\r\t", peek(s, p)) == NULL:
+        if p == at[0] or code >= CODES or (
+            peek(s, p) != c"," and strchr(b"} \n\r\t", peek(s, p)) == NULL
+        ):
             return NULL
         at[0] = p
         return self.by_code[code]
@@ -763,7 +768,7 @@ cdef class Decoder:
         cdef Cell time
         cdef Bytes p = blanks(s, s.start), data = NULL
         cdef Channel channel = None
-        cdef bytes kept = None
+        cdef bytes own = None
         cdef object rows = None
         cdef PyObject* known
         if peek(s, p) != c"{":
@@ -788,8 +793,11 @@ cdef class Decoder:
                 if channel is None:  # what it is may come behind it
                     p = skip_value(s, p, 0)
                 else:
-                    kept = kept_bytes(s, frame)
-                    rows = scan_rows(s, &p, channel, kept)
+                    own = kept(s, frame, &p)
+                    if channel.holder == TABLE or peek(s, p) == c"[":
+                        rows = scan_rows(s, &p, channel, own)
+                    else:
+                        rows = scan_record(s, p, channel.shape, own, &p)
             if p == NULL:
                 break
         if channel is None:
@@ -803,11 +811,11 @@ cdef class Decoder:
         if p == NULL:
             raise raised(s)
         if rows is None:
-            kept = kept_bytes(s, frame)
-            rows = scan_rows(s, &data, channel, kept)
+            own = kept(s, frame, &data)
+            rows = scan_rows(s, &data, channel, own)
         if into is not None and type(into) is not channel.made:
             raise UsageError(f"a {channel.made.__name__} is no {type(into).__name__}")
-        return held(rows, channel, kept, &time, into)
+        return held(rows, channel, own, &time, into)
 
 
 cdef Bytes value_of_key(Source* s, Bytes p, Keys* keys) noexcept:
@@ -840,6 +848,6 @@ def decode_rest(of, body):
     for keys in range(2):
         data = value_of_key(&s, p, &list_keys if keys else &data_keys)
         p = p if data == NULL else data
-    kept = kept_bytes(&s, body_held)
+    own = kept(&s, body_held, &p)
     time.n = 0
-    return held(scan_rows(&s, &p, channel, kept), channel, kept, &time, None)
+    return held(scan_rows(&s, &p, channel, own), channel, own, &time, None)

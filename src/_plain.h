@@ -28,11 +28,13 @@
 #define RARE inline
 #endif
 
-/* For loops that want all registers for themselves. */
+/* For loops that want all registers for themselves, and for what belongs into one. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define OWN_FRAME __declspec(noinline)
+#define NO_FRAME __forceinline
 #else
 #define OWN_FRAME __attribute__((noinline))
+#define NO_FRAME inline __attribute__((always_inline))
 #endif
 
 enum {
@@ -260,25 +262,40 @@ static inline const unsigned char *plain_decimal(
     return both > 1ull << 53 ? 0 : p + n;
 }
 
-/* An integer of up to 16 digits, with or without a sign: what follows it, or NULL. */
+/* The number that up to 16 digits are, of which `all` says where they stand; -1 if some are not. */
+static inline int64_t sixteen_digits(__m128i bytes, __m128i all) {
+    const __m128i digits = _mm_and_si128(_mm_sub_epi8(bytes, _mm_set1_epi8('0')), all);
+    const __m128i nine = _mm_set1_epi8(9);
+    __m128i eights = by_fours(digits);
+    uint64_t both;
+    eights = _mm_madd_epi16(_mm_packs_epi32(eights, eights), _mm_set1_epi32(1 << 16 | 10000));
+    both = (uint64_t)_mm_cvtsi128_si64(eights);
+    if (where_is(_mm_subs_epu8(digits, nine), _mm_setzero_si128()) != 0xFFFF) return -1;
+    return (int64_t)((uint32_t)both * 100000000ull + (both >> 32));
+}
+
+/* An integer of up to 19 digits, with or without a sign: what follows it, or NULL. */
 static inline const unsigned char *plain_integer(
     const unsigned char *p, const unsigned char *end, int64_t *value
 ) {
     static const unsigned char LAST[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     const uint64_t n = number_bytes(p, end), minus = *p == '-', length = n - minus;
-    __m128i digits, eights;
-    uint64_t both;
-    if (length - 1 > 15 || (p[minus] == '0' && length > 1)) return 0;
-    digits = _mm_and_si128(
-        _mm_sub_epi8(bytes16(p + n - 16), _mm_set1_epi8('0')), bytes16(LAST + length));
-    if (where_is(_mm_subs_epu8(digits, _mm_set1_epi8(9)), _mm_setzero_si128()) != 0xFFFF) return 0;
-    eights = by_fours(digits);
-    eights = _mm_madd_epi16(_mm_packs_epi32(eights, eights), _mm_set1_epi32(1 << 16 | 10000));
-    both = (uint64_t)_mm_cvtsi128_si64(eights);
-    *value = (int64_t)((uint32_t)both * 100000000ull + (both >> 32));
-    if (minus) *value = -*value;
-    return p + n;
+    const unsigned char *const first = p + minus;
+    uint64_t read, i;
+    if (length - 1 > 18 || (*first == '0' && length > 1)) return 0;
+    if (length <= 16) {
+        read = (uint64_t)sixteen_digits(bytes16(p + n - 16), bytes16(LAST + length));
+    } else {
+        read = (uint64_t)sixteen_digits(bytes16(first), _mm_set1_epi8(-1));
+        if ((int64_t)read < 0) return 0;
+        for (i = 16; i < length; i++) {
+            if (first[i] - 48u > 9) return 0;
+            read = read * 10 + (first[i] - 48u);
+        }
+    }
+    *value = (int64_t)((read ^ -minus) + minus);
+    return (int64_t)read < 0 ? 0 : p + n;
 }
 
 /* How many bytes from p on stand for themselves in a string, of the next 16; 16 where all do. */
@@ -378,7 +395,7 @@ static inline const unsigned char *plain_integer(
     int64_t read = 0;
     (void)end;
     for (p = first; *p - 48u <= 9; p++) {
-        if (p == first + 16) return 0;
+        if (p == first + 18) return 0;
         read = read * 10 + (*p - '0');
     }
     if (p == first || (*first == '0' && p > first + 1)) return 0;

@@ -90,10 +90,9 @@ static double nearest_float(const unsigned char *p, int64_t n) {
 
 /* The number in a cell; nan where it means that there is none. */
 static inline double number_in(const Cell *cell, int kind) {
-    const double number = cell->in_e8 ? (double)cell->integer / 1e8 : cell->number;
-    if (cell->n == 0 || (kind == VOLATILITY && number >= 1e300) ||
-        (kind == QUOTE && number == 0)) return Py_NAN;
-    return number;
+    if (cell->n == 0 || (kind == QUOTE && cell->integer == 0)) return Py_NAN; /* 0.0 is 0 too */
+    if (cell->in_e8) return (double)cell->integer / 1e8;
+    return kind == VOLATILITY && cell->number >= 1e300 ? Py_NAN : cell->number;
 }
 
 /* Whether the n bytes are an integer. */
@@ -171,7 +170,15 @@ static const unsigned char *scan_any_cell(
 ) {
     const unsigned char c = peek(s, p), *const first = p;
     Text text = {p, 0, 0};
-    if (kind == INTEGER && is_digit(c) && c != '0') { /* mostly the time, at the end of a frame */
+    if ((c | 1) == '1' && kind >= INTEGER && kind <= FLAG && s->end - p > 1 &&
+        (p[1] == ',' || p[1] == '}')) {
+        cell->integer = c & 1;
+        cell->at = (uint32_t)(p - s->start);
+        cell->n = 1;
+        cell->in_e8 = 0;
+        return p + 1;
+    }
+    if ((kind == INTEGER || kind == CODE) && is_digit(c) && c != '0') { /* near the end of a frame */
         const int64_t left = s->end - p;
         const unsigned char *const stop = left < INTEGER_DIGITS ? s->end : p + INTEGER_DIGITS;
         int64_t value = 0;
@@ -210,7 +217,7 @@ static const unsigned char *scan_any_cell(
 
 /* A value that is spelled as venues mostly do, from its first byte behind a quote; what follows it,
  * or NULL. There must be BEFORE bytes before it, and BEHIND from it on. */
-static inline const unsigned char *plain_cell(
+static NO_FRAME const unsigned char *plain_cell(
     const Source *s, const unsigned char *p, int kind, Cell *cell
 ) {
     const unsigned char *after = 0;
@@ -220,6 +227,9 @@ static inline const unsigned char *plain_cell(
     } else if (kind <= CODE) {
         after = plain_integer(p, s->end, &cell->integer);
         cell->in_e8 = 0;
+    } else if (kind == FLAG && (*p | 1) == '1' && (p[1] == ',' || p[1] == '"')) {
+        after = p + 1;
+        cell->integer = *p & 1;
     } else if (kind == TEXT && *p != ' ') {
         uint64_t n = plain_bytes(p);
         if (n == 16 && s->end - p > 32) n += plain_bytes(p + 16);
@@ -232,7 +242,7 @@ static inline const unsigned char *plain_cell(
 
 /* The same, from its first byte on. Where it ends may not wait for whether it has quotes, and so
  * this is a branch. */
-static inline const unsigned char *plain_value(
+static NO_FRAME const unsigned char *plain_value(
     const Source *s, const unsigned char *p, int kind, Cell *cell
 ) {
     const unsigned char *after;

@@ -1,5 +1,5 @@
-"""The C header below the messages, as _message.pyx sees it; what each thing means, it says itself.
-"""
+"""The C headers below the messages, as _message.pyx sees them; what each thing means, they say
+themselves."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -24,3 +24,25 @@ cdef extern from "_rows.h":
     double number_in(const Cell* cell, int kind)
     Bytes scan_cell(Source* s, Bytes p, int kind, Cell* cell)
     Bytes scan_row(Source* s, Bytes p, Columns* columns, Cell* cells, int* wrong)
+
+cdef extern from "_table.h":
+    ctypedef struct RowShape:
+        Columns columns
+        unsigned char kind[CELLS]
+        int numbers
+        int symbol
+        int time
+    ctypedef struct Place:
+        uint32_t row
+        uint32_t at
+        uint32_t n
+    ctypedef struct Draft:
+        int64_t n
+        double* numbers
+        int64_t* times
+        Place* places
+    Bytes draft_row(Draft* draft, Source* s, Bytes p, RowShape* shape, int* wrong)
+    bint same_symbols(const Draft* draft, Bytes start, const Place* places, Bytes old)
+    void put_draft(
+        const Draft* draft, int columns, int64_t time,
+        double* numbers, int64_t* times, Place* places)

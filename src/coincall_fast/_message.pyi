@@ -1,16 +1,15 @@
 """Python's view of the compiled decoder. What begins with "_" is for records.py."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import IntEnum
 from types import GenericAlias
-from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, final, overload
+from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, final, overload
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
-_Class = TypeVar("_Class", bound=type[Message])
 _Frame: TypeAlias = bytes | bytearray | memoryview | str
 
 class _ChannelRow(Protocol):
@@ -22,6 +21,8 @@ class _ChannelRow(Protocol):
     def message(self) -> type[Message] | None: ...
     @property
     def column(self) -> str: ...
+
+MOST_FIELDS: Final[int]
 
 class Kind(IntEnum):
     NUMBER = 0
@@ -42,6 +43,7 @@ class Field(Generic[_T]):
     def __set_name__(self, owner: type, name: str) -> None: ...
     @property
     def name(self) -> str: ...
+    cell: int
     @property
     def keys(self) -> tuple[str, ...]: ...
     @property
@@ -52,8 +54,6 @@ class Field(Generic[_T]):
     def __get__(self, instance: Grid, owner: type | None = None, /) -> npt.NDArray[np.float64]: ...
     @overload
     def __get__(self, instance: object, owner: type | None = None, /) -> _T: ...
-
-def columns(*names: str, computed: bool = False) -> Callable[[_Class], _Class]: ...
 
 class Message:
     @property

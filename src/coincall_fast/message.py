@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ._message import Message, columns
+from ._message import Message
 from .errors import DecodeError
 from .model import OrderState, OrderType, PositionState, Side, TimeInForce
 from .records import (
@@ -22,6 +22,7 @@ from .records import (
     Table,
     anything,
     code,
+    columns,
     flag,
     integer,
     number,

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from ._message import Cells, Field, Grid, Kind, Message, Rows
+from ._message import MOST_FIELDS, Cells, Field, Grid, Kind, Message, Rows
 from .errors import DecodeError, UsageError
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Table",
     "anything",
     "code",
+    "columns",
     "flag",
     "integer",
     "number",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _E = TypeVar("_E", bound=IntEnum)
+_R = TypeVar("_R", bound="Record")
 
 
 def number(*keys: str) -> Field[float | None]:
@@ -71,6 +73,30 @@ def text(*keys: str) -> Field[str | None]:
 def anything(*keys: str) -> Field[Any]:
     """Any JSON value, as `json.loads` gives it."""
     return Field(Kind.ANYTHING, keys)
+
+
+def columns(*names: str, computed: bool = False) -> Callable[[type[_R]], type[_R]]:
+    """Decorates a class of records: its attributes have their keys in these columns.
+
+    computed: what is absent is nan, and not None.
+    """
+
+    def described(made: type[_R]) -> type[_R]:
+        fields: dict[str, Field[Any]] = {}
+        for base in reversed(made.__mro__):
+            fields.update({n: field for n, field in vars(base).items() if isinstance(field, Field)})
+        if any(len(field.keys) != len(names) for field in fields.values()):
+            raise UsageError(f"an attribute of {made.__name__} has not a key for each column")
+        # Numbers first, so that those of a table stand side by side.
+        ordered = sorted(fields.values(), key=lambda field: field.kind > Kind.QUOTE)
+        if len(ordered) > MOST_FIELDS:
+            raise UsageError(f"{made.__name__} has more than {MOST_FIELDS} attributes")
+        for cell, field in enumerate(ordered):
+            field.cell = cell
+        made._fields, made._columns, made._computed = tuple(fields.values()), names, computed
+        return made
+
+    return described
 
 
 class Plain(Message):
