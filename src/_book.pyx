@@ -45,6 +45,7 @@ from . import change as _change
 from .errors import DecodeError, GapError, StaleError, SymbolMismatch, UsageError
 from .message import message_of
 from .model import Depth, Side, Stats, Sweep
+from .records import Table
 from .wire import COINCALL, Role
 
 from coincall_fast._message cimport Decoder
@@ -1449,7 +1450,10 @@ def decode_into(table, frame, *, wire=COINCALL):
     is then as it was. For one thread at a time.
     """
     cdef Source s
+    if not isinstance(table, Table):
+        raise UsageError(f"a {type(table).__name__} is no table")
     _held = hold(&s, frame)
     if layout_of(wire).decoder.take(&s, frame, table) is None:
+        decode(frame, wire=wire)  # tells whether it is broken
         raise UsageError(f"no frame of the channel of a {type(table).__name__}")
     return table

@@ -68,11 +68,12 @@ Kind = IntEnum("Kind", {
 
 @cython.final
 cdef class Field:
-    """Field(kind, keys, enumeration=None)
+    """Field(kind, keys, enumeration=(), named=False)
 
     An attribute of a class of messages, and the keys under which venues send it.
 
-    ``kind`` is a `Kind`. ``keys`` has one text for each column of its class: the keys in the order
+    ``kind`` is a `Kind`. ``enumeration`` has the members that codes mean, by their names too where
+    it is ``named``. ``keys`` has one text for each column of its class: the keys in the order
     in which the first that has a value is taken, with blanks between them. Read from an instance it
     gives the value, from the class itself.
     """
@@ -81,15 +82,24 @@ cdef class Field:
     cdef readonly int kind
     cdef public int cell  # of a row, for `columns`
     cdef object enumeration
-    cdef dict members          # by code or word
+    cdef dict members          # by code
+    cdef Words words
     cdef PyObject* few[FEW]    # of these, by code
     cdef PyTypeObject* owner   # which holds this field
 
     __class_getitem__ = classmethod(GenericAlias)  # for annotations
 
-    def __init__(self, int kind, tuple keys, enumeration=None):
+    def __init__(self, int kind, tuple keys, enumeration=(), bint named=False):
         self.kind, self.keys, self.enumeration = kind, keys, enumeration
         self.members = {}
+        for member in enumeration:
+            self.member(int(member))
+            if not named:
+                continue
+            if self.words.n == WORDS or not set_key(&self.words.word[self.words.n], member.name, 0):
+                raise UsageError(f"no room for {member!r}")
+            self.words.code[self.words.n] = member
+            self.words.n += 1
 
     def __set_name__(self, owner, name):
         self.owner = <PyTypeObject*>owner
@@ -105,16 +115,15 @@ cdef class Field:
         return value_of(<Cells>instance, self)
 
     cdef object member(self, object code):
-        """What of the enumeration a code or word means; else itself."""
+        """What of the enumeration a code means; else itself."""
         member = self.members.get(code)
         if member is None:
             try:
-                member = (
-                    self.enumeration[code] if isinstance(code, str) else self.enumeration(code))
-            except (KeyError, ValueError):
+                member = self.enumeration(code)
+            except ValueError:
                 return code
             self.members[code] = member
-            if isinstance(code, int) and 0 <= code < FEW:
+            if 0 <= code < FEW:
                 self.few[code] = <PyObject*>member
         return member
 
@@ -152,9 +161,9 @@ cdef class Shape:
         self.id = id
         made, name, _dt, _channel = id
         self.type = <PyTypeObject*>made
-        self.nothing = _nan if made._computed else None
-        if name and name not in made._columns:
+        if name and name not in getattr(made, "_columns", ()):
             raise UsageError(f"{made.__name__} has no column {name!r}")
+        self.nothing = _nan if made._computed else None
         at = made._columns.index(name) if name else None  # without one it is named by hand
         names = []
         for field in made._fields:
@@ -167,6 +176,7 @@ cdef class Shape:
                 column = &self.c.columns.of[i]
                 column.kind, column.cell, column.alone = field.kind, field.cell, len(keys) == 1
                 column.better = (<uint64_t>1 << i) - (<uint64_t>1 << first)
+                column.words = &field.words
                 names.append(field.name)
             self.c.kind[field.cell] = field.kind
             self.c.numbers += field.kind <= QUOTE
@@ -300,15 +310,20 @@ def restored_row(tuple id, bytes row, str ts):
     hold(&s, frame)
     record = scan_record(&s, s.start, shape_of(id), frame, &after)
     if ts:
-        scan_cell(&s, s.start + len(row), INTEGER, &time)
+        scan_time(&s, s.start + len(row), &time)
         set_time(record, &time)
     return record
 
 
+cdef Shape whole(object message, Shape shape):
+    """Its shape, which it has not if nobody has put anything in it."""
+    if shape is None:
+        raise UsageError(f"a {type(message).__name__} comes of decoding")
+    return shape
+
+
 cdef Shape shape_of_row(Cells record):
-    if record.shape == NULL:
-        raise UsageError(f"this {type(record).__name__} was never made")
-    return <Shape>record.shape
+    return whole(record, None if record.shape == NULL else <Shape>record.shape)
 
 
 cdef object refusal(Source* s, Shape shape, int wrong):
@@ -394,38 +409,38 @@ cdef object value_of(Cells record, Field field):
         return json.loads(record.frame[cell.at:cell.at + cell.n])
     if field.kind == TEXT:
         return name_of(record, cell)
-    if cell.integer != UNREAD:
-        if field.kind == CODE and 0 <= cell.integer < FEW and field.few[cell.integer] != NULL:
-            return <object>field.few[cell.integer]
-        value = cell.integer
-    else:
-        value = text_of(record, cell)
-        if field.kind == INTEGER or (value.isascii() and value.lstrip("-").isdecimal()):
-            value = int(value)
+    if field.kind == CODE and 0 <= cell.integer < FEW and field.few[cell.integer] != NULL:
+        return <object>field.few[cell.integer]
+    value = cell.integer if cell.integer != UNREAD else int(text_of(record, cell))
     return field.member(value) if field.kind == CODE else value
 
 
 cdef class Rows(Message):
     """Several rows of one frame, in its order."""
     cdef Shape shape
-    cdef readonly list _records
+    cdef list records
 
     @property
     def channel(self):
-        return self.shape.id[3]
+        return whole(self, self.shape).id[3]
 
     @property
     def dt(self):
-        return self.shape.id[2]
+        return whole(self, self.shape).id[2]
+
+    @property
+    def _records(self):
+        whole(self, self.shape)
+        return self.records
 
     def __reduce__(self):
-        return rows_of, (type(self), self.shape.id, self._records)
+        return rows_of, (type(self), whole(self, self.shape).id, self.records)
 
 
 def rows_of(type made, tuple id, list records):
     """Records of one shape as what holds them."""
     cdef Rows rows = <Rows>new(<PyTypeObject*>made)
-    rows.shape, rows._records = shape_of(id), records
+    rows.shape, rows.records = shape_of(id), records
     return rows
 
 
@@ -464,28 +479,35 @@ cdef class Grid(Message):
     cdef Py_ssize_t n
     cdef Place* places
     cdef Cell envelope_time
-    cdef readonly object ts_ms  # int64 (rows,)
+    cdef object times           # int64 (rows,)
     cdef object block           # float64 (numbers, rows)
     cdef list views             # of the block, by cell
-    cdef readonly dict _known   # what has been read from the symbols, until they change
+    cdef public dict _known     # what has been read from the symbols
 
     def __dealloc__(self):
         PyMem_Free(self.places)
 
     @property
     def channel(self):
-        return shape_of_grid(self).id[3]
+        return whole(self, self.shape).id[3]
 
     @property
     def dt(self):
-        return shape_of_grid(self).id[2]
+        return whole(self, self.shape).id[2]
+
+    @property
+    def ts_ms(self):
+        """int64, one a row: the venue's time in epoch milliseconds, 0 where it said none."""
+        whole(self, self.shape)
+        return self.times
 
     def __len__(self):
+        whole(self, self.shape)
         return self.n
 
     def _symbols(self):
         cdef Bytes start
-        shape_of_grid(self)
+        whole(self, self.shape)
         start = bytes_of(self.frame)
         return [decoded(start + self.places[i].at, self.places[i].n) for i in range(self.n)]
 
@@ -501,7 +523,7 @@ cdef class Grid(Message):
         return record
 
     def __reduce__(self):
-        shape = shape_of_grid(self)
+        shape = whole(self, self.shape)
         return restored_grid, (
             type(self), shape.id, self.frame, [self.places[i].row for i in range(self.n)],
             self.envelope_time.at if self.envelope_time.n else None)
@@ -519,19 +541,13 @@ def restored_grid(type made, tuple id, bytes frame, list rows, time_at):
     for row in rows:
         draft_row(&draft.c, &s, s.start + <Py_ssize_t>row, &draft.shape.c, &wrong)
     if time_at is not None:
-        scan_cell(&s, s.start + <Py_ssize_t>time_at, INTEGER, &time)
+        scan_time(&s, s.start + <Py_ssize_t>time_at, &time)
     take_over(grid, draft, frame, &time)
     return grid
 
 
-cdef Shape shape_of_grid(Grid grid):
-    if grid.shape is None:
-        raise UsageError(f"this {type(grid).__name__} was never made")
-    return grid.shape
-
-
 cdef object column_of(Grid grid, Field field):
-    shape_of_grid(grid)
+    whole(grid, grid.shape)
     view = grid.views[field.cell]
     if view is None:
         view = grid.views[field.cell] = grid.block[field.cell]
@@ -556,22 +572,25 @@ cdef int take_over(Grid grid, Drafted draft, bytes frame, Cell* time) except -1:
     cdef void* times
     cdef Place* places
     block = grid.block if fits else np.empty((width, n))
-    stamps = grid.ts_ms if fits else np.empty(n, np.int64)
+    stamps = grid.times if fits else np.empty(n, np.int64)
     views = grid.views if fits else [None] * width
     numbers, times = memory_of(block), memory_of(stamps)
     places = <Place*>PyMem_Realloc(grid.places, (n or 1) * sizeof(Place))
     if places == NULL:
         raise MemoryError
+    known = grid._known
     # From here on nothing fails, and no Python code runs until all is written.
     grid.places = places
     if not (fits and same_symbols(&draft.c, bytes_of(frame), places, bytes_of(grid.frame))):
-        grid._known = {}
+        grid._known = None
     put_draft(
         &draft.c, width, time.integer if time.n else 0, <double*>numbers, <int64_t*>times, places)
     grid.envelope_time = time[0]
     grid.n, grid.frame, grid.shape = n, frame, draft.shape
-    grid.block, grid.ts_ms, grid.views = block, stamps, views
+    grid.block, grid.times, grid.views = block, stamps, views
     spare = draft
+    if grid._known is None:
+        grid._renamed(known if fits else {})
     return 0
 
 
@@ -629,6 +648,8 @@ cdef class Channel:
     cdef bint pairs  # two rows under one strike
 
     def __cinit__(self, made, column, dt=None, name=None):
+        if not (isinstance(made, type) and issubclass(made, Message)):
+            raise UsageError(f"no class of messages: {made!r}")
         self.made = made
         self.shape = shape_of((getattr(made, "row", made), column, dt, name))
         self.holder = (
@@ -662,10 +683,10 @@ cdef Bytes draft_pair(Drafted draft, Source* s, Bytes p, int* wrong) noexcept:
         p = next_field(s, p, &pair_keys, &walk)
         if p == NULL or walk.role < 0:
             return p
-        if peek(s, p) == c"{":
-            p = draft_row(&draft.c, s, p, &draft.shape.c, wrong)
-        else:
+        if peek(s, p) == c"n":
             p = skip_value(s, p, 0)
+        else:
+            p = draft_row(&draft.c, s, p, &draft.shape.c, wrong)
         if p == NULL:
             return NULL
 
@@ -743,6 +764,7 @@ cdef class Decoder:
             self.by_code[row.dt] = <PyObject*>channel
         for name, role in ("dt", CHANNEL), ("c", IGNORED), ("d", DATA), ("ts", TIME):
             add_key(&self.envelope, name, role)
+        add_key(&self.code, "dt", CHANNEL)
 
     cdef PyObject* channel_at(self, Source* s, Bytes* at) noexcept:
         """That of the code at at[0], which goes behind it; NULL where it is none of these."""
@@ -752,12 +774,18 @@ cdef class Decoder:
             code = 10 * code + digit
             p += 1
             digit = peek(s, p) - c"0"
-        if p == at[0] or code >= CODES or (
+        if p == at[0] or (at[0][0] == c"0" and p != at[0] + 1) or code >= CODES or (
             peek(s, p) != c"," and strchr(b"} \n\r\t", peek(s, p)) == NULL
         ):
             return NULL
         at[0] = p
         return self.by_code[code]
+
+    cdef bint knows(self, Source* s) noexcept:
+        """Whether a broken frame says a code that is known here."""
+        cdef Source again = s[0]
+        cdef Bytes p = value_of_key(&again, blanks(s, s.start), &self.code)
+        return p != NULL and self.channel_at(&again, &p) != NULL
 
     cdef object take(self, Source* s, object frame, object into):
         """The message that a frame is; None where it is of no channel that is known here.
@@ -766,14 +794,14 @@ cdef class Decoder:
         """
         cdef Walk walk
         cdef Cell time
-        cdef Bytes p = blanks(s, s.start), data = NULL
+        cdef Bytes p = blanks(s, s.start)
+        cdef Py_ssize_t data = -1, stamp = -1  # where they begin
         cdef Channel channel = None
         cdef bytes own = None
         cdef object rows = None
         cdef PyObject* known
         if peek(s, p) != c"{":
             return None
-        time.n = 0
         begin_walk(&walk)
         while True:
             p = next_field(s, p, &self.envelope, &walk)
@@ -784,35 +812,44 @@ cdef class Decoder:
                 if known == NULL:
                     return None
                 channel = <Channel>known
-            elif walk.role == TIME:
-                p = scan_cell(s, p, INTEGER, &time)
-            elif walk.role == IGNORED:
-                p = skip_value(s, p, 0)
-            else:
-                data = p
-                if channel is None:  # what it is may come behind it
-                    p = skip_value(s, p, 0)
+            elif walk.role == DATA and channel is not None:
+                data = p - s.start
+                own = kept(s, frame, &p)
+                if channel.holder == TABLE or peek(s, p) == c"[":
+                    rows = scan_rows(s, &p, channel, own)
                 else:
-                    own = kept(s, frame, &p)
-                    if channel.holder == TABLE or peek(s, p) == c"[":
-                        rows = scan_rows(s, &p, channel, own)
-                    else:
-                        rows = scan_record(s, p, channel.shape, own, &p)
+                    rows = scan_record(s, p, channel.shape, own, &p)
+            else:
+                if walk.role == IGNORED:
+                    walk.seen &= ~(<uint64_t>1 << IGNORED)  # not even whether it is there twice
+                elif walk.role == TIME:
+                    stamp = p - s.start
+                else:  # what it is may come behind it
+                    data = p - s.start
+                p = skip_value(s, p, 0)
             if p == NULL:
                 break
         if channel is None:
+            if p == NULL and self.knows(s):
+                raise raised(s)
             return None
         if p != NULL:
             p = blanks(s, p)
             if p != s.end:
                 p = refuse(s, p, b"something follows the frame")
-            elif data == NULL:
+            elif data < 0:
                 p = refuse(s, p, b"no data")
+        if rows is None and p != NULL:
+            p = s.start + data
+            own = kept(s, frame, &p)
+            rows = scan_rows(s, &p, channel, own)
+        time.n = 0
+        if stamp >= 0 and p != NULL:
+            p = scan_time(s, s.start + stamp, &time)
+            if p != NULL and time.n and time.integer == UNREAD and channel.holder == TABLE:
+                p = refuse(s, s.start + stamp, b"a time that int64 does not hold")
         if p == NULL:
             raise raised(s)
-        if rows is None:
-            own = kept(s, frame, &data)
-            rows = scan_rows(s, &data, channel, own)
         if into is not None and type(into) is not channel.made:
             raise UsageError(f"a {channel.made.__name__} is no {type(into).__name__}")
         return held(rows, channel, own, &time, into)

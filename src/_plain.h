@@ -259,7 +259,7 @@ static inline const unsigned char *plain_decimal(
         (int64_t)(uint32_t)both < BY_DIGITS.least[whole]) return 0;
     both = (uint32_t)both * 100000000ull + (both >> 32);
     *e8 = (int64_t)((both ^ -minus) + minus);
-    return both > 1ull << 53 ? 0 : p + n;
+    return both - minus >= 1ull << 53 ? 0 : p + n; /* nor is -0.0 an integer */
 }
 
 /* The number that up to 16 digits are, of which `all` says where they stand; -1 if some are not. */
@@ -383,7 +383,7 @@ static inline const unsigned char *plain_decimal(
     const int minus = *p == '-';
     (void)end;
     p = plain_number(p + minus, e8);
-    if (!p || *e8 > 1ll << 53) return 0;
+    if (!p || (uint64_t)*e8 - (uint64_t)minus >= 1ull << 53) return 0;
     if (minus) *e8 = -*e8;
     return p;
 }

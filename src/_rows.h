@@ -14,8 +14,9 @@
 enum {
     CELLS = 27,       /* of a row: as many as fit what Python's allocator serves quickly */
     DIGITS = 640,     /* of the longest integer: Python converts so many whatever its settings */
+    WORDS = 16,       /* for the codes of one kind */
 };
-#define UNREAD INT64_MIN /* stands for what int64 does not hold: many digits, or a word */
+#define UNREAD INT64_MIN /* stands for an integer that int64 does not hold */
 
 /* What a value is; the first three are numbers. */
 typedef enum {
@@ -23,7 +24,7 @@ typedef enum {
     VOLATILITY, /* from 1e300 on it means that there is none: protocol page, section 5, row 7 */
     QUOTE,      /* a price whose 0 means that there is none, in what is made to compute with */
     INTEGER,
-    CODE,       /* an integer, or a word */
+    CODE,       /* an integer, or a word that stands for one */
     FLAG,
     TEXT,
     ANYTHING,
@@ -40,10 +41,19 @@ typedef struct {
     uint32_t n : 31, in_e8 : 1;
 } Cell;
 
+/* Words that stand for codes. */
+typedef struct {
+    Key word[WORDS];
+    int64_t code[WORDS];
+    int n;
+} Words;
+
+/* What is under one key. */
 typedef struct {
     unsigned char kind, cell;
     unsigned char alone; /* whether no other key is for the same cell */
     uint64_t better;     /* keys whose values go before its own, for the same cell */
+    const Words *words;
 } Column;
 
 /* The keys of one kind of row; the role of each is its own index and one. */
@@ -90,9 +100,14 @@ static double nearest_float(const unsigned char *p, int64_t n) {
 
 /* The number in a cell; nan where it means that there is none. */
 static inline double number_in(const Cell *cell, int kind) {
-    if (cell->n == 0 || (kind == QUOTE && cell->integer == 0)) return Py_NAN; /* 0.0 is 0 too */
-    if (cell->in_e8) return (double)cell->integer / 1e8;
-    return kind == VOLATILITY && cell->number >= 1e300 ? Py_NAN : cell->number;
+    if (cell->n == 0) return Py_NAN;
+    if (cell->in_e8) {
+        return kind == QUOTE && cell->integer == 0 ? Py_NAN : (double)cell->integer / 1e8;
+    }
+    if ((kind == QUOTE && cell->number == 0) || (kind == VOLATILITY && cell->number >= 1e300)) {
+        return Py_NAN;
+    }
+    return cell->number;
 }
 
 /* Whether the n bytes are an integer. */
@@ -116,21 +131,28 @@ static int set_flag(Cell *cell, const unsigned char *p, int64_t n) {
     return cell->integer || (n == 1 && *p == '0') || (n == 5 && !memcmp(p, "false", 5));
 }
 
+static int set_word(Cell *cell, const Words *words, const unsigned char *p, int64_t n) {
+    const Text text = {p, n, 0};
+    int i;
+    for (i = 0; i < words->n && !is_text(&text, &words->word[i]);) i++;
+    if (i < words->n) cell->integer = words->code[i];
+    return i < words->n;
+}
+
 /* The value of a cell from its text, and whether it has one of that kind. */
-static int set_cell(Cell *cell, int kind, const unsigned char *p, int64_t n, int quoted) {
+static int set_cell(
+    Cell *cell, const Column *column, const unsigned char *p, int64_t n, int quoted
+) {
     const unsigned char *point, *last, *after;
     int64_t exponent;
-    switch (kind) {
+    switch (column->kind) {
     case TEXT: return quoted;
     case INTEGER: return set_integer(cell, p, n);
     case FLAG: return set_flag(cell, p, n);
-    case CODE:
-        if (set_integer(cell, p, n)) return 1;
-        cell->integer = UNREAD;
-        return quoted;
+    case CODE: return set_integer(cell, p, n) || (quoted && set_word(cell, column->words, p, n));
     default:
         if (number_parts(p, p + n, &point, &last, &exponent, &after) != p + n) return 0;
-        cell->number = nearest_float(p, n) + 0.0; /* and not -0.0 */
+        cell->number = nearest_float(p, n);
         return !isnan(cell->number);
     }
 }
@@ -144,31 +166,32 @@ static const char *expected(int kind) {
 }
 
 /* The value of a string that holds escapes. */
-static int set_escaped(Cell *cell, int kind, const Text *text) {
-    unsigned char plain[DIGITS + 8];
+static int set_escaped(Cell *cell, const Column *column, const Text *text) {
     const unsigned char *p = text->p;
+    unsigned char *const plain = PyMem_Malloc((size_t)text->n + 4); /* an escape only shrinks */
     int64_t n = 0, first = 0;
-    int part;
-    while (p < text->p + text->n) {
-        unsigned char utf8[4];
-        part = unescape(&p, utf8);
-        if (part == 0) return 0;
-        if (kind == TEXT) continue;
-        if (n + part > (int64_t)sizeof plain) return 0;
-        memcpy(plain + n, utf8, (size_t)part);
+    int part = 1, legal;
+    while (plain && part && p < text->p + text->n) {
+        part = unescape(&p, plain + n);
         n += part;
     }
-    while (n > first && plain[n - 1] == ' ') n--;
-    while (n > first && plain[first] == ' ') first++;
-    if (kind != TEXT && n == first) cell->n = 0;
-    return kind == TEXT || n == first || set_cell(cell, kind, plain + first, n - first, 1);
+    legal = plain && part;
+    if (legal) {
+        while (n > first && plain[n - 1] == ' ') n--;
+        while (n > first && plain[first] == ' ') first++;
+        if (n == first) cell->n = 0;
+        else legal = set_cell(cell, column, plain + first, n - first, 1);
+    }
+    PyMem_Free(plain);
+    return legal;
 }
 
 /* Any value, in whatever legal spelling. */
 static const unsigned char *scan_any_cell(
-    Source *s, const unsigned char *p, int kind, Cell *cell
+    Source *s, const unsigned char *p, const Column *column, Cell *cell
 ) {
     const unsigned char c = peek(s, p), *const first = p;
+    const int kind = column->kind;
     Text text = {p, 0, 0};
     if ((c | 1) == '1' && kind >= INTEGER && kind <= FLAG && s->end - p > 1 &&
         (p[1] == ',' || p[1] == '}')) {
@@ -210,8 +233,8 @@ static const unsigned char *scan_any_cell(
     cell->n = (uint32_t)text.n;
     cell->in_e8 = 0;
     if (text.n == 0 || kind == ANYTHING) return p;
-    if (text.escaped ? set_escaped(cell, kind, &text)
-                     : set_cell(cell, kind, text.p, text.n, c == '"')) return p;
+    if (text.escaped ? set_escaped(cell, column, &text)
+                     : set_cell(cell, column, text.p, text.n, c == '"')) return p;
     return refuse(s, first, expected(kind));
 }
 
@@ -255,10 +278,20 @@ static NO_FRAME const unsigned char *plain_value(
 }
 
 /* A value, from its first byte. */
-static const unsigned char *scan_cell(Source *s, const unsigned char *p, int kind, Cell *cell) {
+static const unsigned char *scan_cell(
+    Source *s, const unsigned char *p, const Column *column, Cell *cell
+) {
     const unsigned char *after = 0;
-    if (s->end - p > BEHIND && p - s->start >= BEFORE) after = plain_value(s, p, kind, cell);
-    return after ? after : scan_any_cell(s, p, kind, cell);
+    if (s->end - p > BEHIND && p - s->start >= BEFORE) {
+        after = plain_value(s, p, column->kind, cell);
+    }
+    return after ? after : scan_any_cell(s, p, column, cell);
+}
+
+/* A time, from its first byte. */
+static const unsigned char *scan_time(Source *s, const unsigned char *p, Cell *cell) {
+    static const Column INTEGERS = {INTEGER, 0, 0, 0, 0};
+    return scan_cell(s, p, &INTEGERS, cell);
 }
 
 /* A row into cells, whose n must be 0. If it is refused for a value, `*wrong` is the index of its
@@ -288,13 +321,13 @@ static const unsigned char *scan_row(
             p += 1 + token->n;
             to = columns->of[key].alone ? &cells[columns->of[key].cell] : &cell;
             after = plain_value(s, p, columns->of[key].kind, to);
-            if (!after) after = scan_any_cell(s, blanks(s, p), columns->of[key].kind, to);
+            if (!after) after = scan_any_cell(s, blanks(s, p), &columns->of[key], to);
         } else {
             p = next_field(s, p, keys, &walk);
             if (!p || walk.role < 0) return p;
             key = walk.role - 1;
             to = columns->of[key].alone ? &cells[columns->of[key].cell] : &cell;
-            after = scan_cell(s, p, columns->of[key].kind, to);
+            after = scan_cell(s, p, &columns->of[key], to);
         }
         if (!after) {
             *wrong = key;

@@ -3,26 +3,31 @@ themselves."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from _headers cimport MAX_KEYS, Bytes, Keys, Source
+from _headers cimport MAX_KEYS, Bytes, Key, Keys, Source
 
 cdef extern from "_rows.h":
-    enum: CELLS
+    enum: CELLS, WORDS
     const int64_t UNREAD
     enum: NUMBER, VOLATILITY, QUOTE, INTEGER, CODE, FLAG, TEXT, ANYTHING
     ctypedef struct Cell:
         int64_t integer
         uint32_t at
         uint32_t n
+    ctypedef struct Words:
+        Key word[WORDS]
+        int64_t code[WORDS]
+        int n
     ctypedef struct Column:
         unsigned char kind
         unsigned char cell
         unsigned char alone
         uint64_t better
+        const Words* words
     ctypedef struct Columns:
         Keys keys
         Column of[MAX_KEYS]
     double number_in(const Cell* cell, int kind)
-    Bytes scan_cell(Source* s, Bytes p, int kind, Cell* cell)
+    Bytes scan_time(Source* s, Bytes p, Cell* cell)
     Bytes scan_row(Source* s, Bytes p, Columns* columns, Cell* cells, int* wrong)
 
 cdef extern from "_table.h":

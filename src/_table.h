@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     int64_t n, room;
     double *numbers; /* row by row */
-    int64_t *times;  /* 0 where a row has none */
+    int64_t *times;  /* UNREAD where a row has none */
     Place *places;
 } Draft;
 
@@ -55,10 +55,12 @@ static const unsigned char *draft_row(
     p = scan_row(s, p, &shape->columns, cells, wrong);
     if (!p) return 0;
     if (cells[shape->symbol].n == 0) return refuse(s, begin, "a row without its symbol");
+    if (cells[shape->time].n && cells[shape->time].integer == UNREAD)
+        return refuse(s, s->start + cells[shape->time].at, "a time that int64 does not hold");
     draft->places[draft->n].row = (uint32_t)(begin - s->start);
     draft->places[draft->n].at = cells[shape->symbol].at;
     draft->places[draft->n].n = cells[shape->symbol].n;
-    draft->times[draft->n] = cells[shape->time].n ? cells[shape->time].integer : 0;
+    draft->times[draft->n] = cells[shape->time].n ? cells[shape->time].integer : UNREAD;
     numbers = draft->numbers + draft->n * shape->numbers;
     for (i = 0; i < shape->numbers; i++) numbers[i] = number_in(&cells[i], shape->kind[i]);
     draft->n++;
@@ -88,7 +90,7 @@ static void put_draft(
     int64_t i;
     int column;
     for (i = 0; i < n; i++) {
-        times[i] = draft->times[i] ? draft->times[i] : time;
+        times[i] = draft->times[i] != UNREAD ? draft->times[i] : time;
         for (column = 0; column < columns; column++) numbers[column * n + i] = *from++;
     }
     memcpy(places, draft->places, (size_t)n * sizeof *places);

@@ -22,6 +22,7 @@ from .records import (
     Table,
     anything,
     code,
+    code_or_name,
     columns,
     flag,
     integer,
@@ -239,7 +240,7 @@ class Order(Record):
     leverage            = number("le", "leverage")
     is_taker            = flag("it", "isTaker")
     state               = code(OrderState, "os", "state")
-    time_in_force       = code(TimeInForce, "tif", "timeInForce")
+    time_in_force       = code_or_name(TimeInForce, "tif", "timeInForce")
     initial_margin      = number("", "initMargin")
     index_price         = number("", "indexPrice")
     trigger_price       = number("", "triggerPrice")

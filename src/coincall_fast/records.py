@@ -23,6 +23,7 @@ __all__ = [
     "Table",
     "anything",
     "code",
+    "code_or_name",
     "columns",
     "flag",
     "integer",
@@ -56,9 +57,14 @@ def integer(*keys: str) -> Field[int | None]:
     return Field(Kind.INTEGER, keys)
 
 
-def code(enumeration: type[_E], *keys: str) -> Field[_E | int | str | None]:
-    """A code of an enumeration, or the name of a member; one that is not known stays as it came."""
+def code(enumeration: type[_E], *keys: str) -> Field[_E | int | None]:
+    """A code of an enumeration; one that is not known stays an int."""
     return Field(Kind.CODE, keys, enumeration)
+
+
+def code_or_name(enumeration: type[_E], *keys: str) -> Field[_E | int | None]:
+    """The same, or the name of a member."""
+    return Field(Kind.CODE, keys, enumeration, True)
 
 
 def flag(*keys: str) -> Field[bool | None]:
@@ -138,8 +144,8 @@ class Record(Cells):
         if unknown:
             raise UsageError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         try:
-            self._fill(json.dumps(values, default=str, allow_nan=False).encode())
-        except (DecodeError, ValueError) as error:
+            self._fill(json.dumps(values, default=_digits, allow_nan=False).encode())
+        except (DecodeError, TypeError, ValueError) as error:
             raise UsageError(f"{type(self).__name__}: {error}") from None
 
     @property
@@ -170,7 +176,7 @@ class Record(Cells):
         try:
             return Decimal(said)
         except InvalidOperation:
-            if field.kind == Kind.CODE:  # a word
+            if field.kind == Kind.CODE:  # sent by name
                 return None
             raise DecodeError(f"{name}: a number that no Decimal holds") from None
 
@@ -184,7 +190,8 @@ class Record(Cells):
         return _without_nan(self) == _without_nan(other)
 
     def __hash__(self) -> int:
-        return hash((type(self), *map(repr, _without_nan(self))))
+        said = (value for value in _without_nan(self) if not isinstance(value, dict | list))
+        return hash((type(self), *said))
 
     def __repr__(self) -> str:
         names = (field.name for field in self._fields)
@@ -198,6 +205,12 @@ class Record(Cells):
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+def _digits(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"no {type(value).__name__} is a value of a row")
 
 
 def _without_nan(record: Any) -> list[Any]:
@@ -292,17 +305,13 @@ class Table(Grid):
     @property
     def strike(self) -> npt.NDArray[np.float64]:
         """The strikes that the symbols name; nan where one names none."""
-        strikes: npt.NDArray[np.float64] = self._remember(
-            "strike", lambda: np.array([row.strike for row in self], np.float64)
-        )
+        strikes: npt.NDArray[np.float64] = self._remember("strike", self._strikes)
         return strikes
 
     @property
     def is_call(self) -> npt.NDArray[np.bool_]:
         """Whether the symbols name calls."""
-        calls: npt.NDArray[np.bool_] = self._remember(
-            "is_call", lambda: np.array([row.is_call for row in self], np.bool_)
-        )
+        calls: npt.NDArray[np.bool_] = self._remember("is_call", self._calls)
         return calls
 
     @property
@@ -334,6 +343,12 @@ class Table(Grid):
         """The record of a symbol. Raises KeyError, and DecodeError where symbols are not unique."""
         return self._record(self._remember("index", self._index)[symbol])
 
+    def _strikes(self) -> npt.NDArray[np.float64]:
+        return np.array([row.strike for row in self], np.float64)
+
+    def _calls(self) -> npt.NDArray[np.bool_]:
+        return np.array([row.is_call for row in self], np.bool_)
+
     def _index(self) -> dict[str, int]:
         index = {symbol: i for i, symbol in enumerate(self.symbols)}
         if len(index) != len(self):
@@ -341,10 +356,19 @@ class Table(Grid):
         return index
 
     def _remember(self, name: str, read: Callable[[], Any]) -> Any:
-        """What only the symbols decide; the core forgets it when these change."""
+        """What only the symbols decide."""
         if name not in self._known:
             self._known[name] = read()
         return self._known[name]
+
+    def _renamed(self, known: dict[str, Any]) -> None:
+        """The core calls this when the symbols have changed. Arrays that somebody may hold, of as
+        many rows as there are, are written over as the others were."""
+        self._known = {}
+        for name, read in ("strike", self._strikes), ("is_call", self._calls):
+            if name in known:
+                known[name][:] = read()
+                self._known[name] = known[name]
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, Table):
