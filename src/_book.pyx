@@ -623,6 +623,7 @@ cdef int set_keys(Keys* keys, object roles, object allowed) except -1:
 cdef class Layout:
     """A `Wire`, in the form that the scanner compares bytes with."""
     cdef object wire
+    cdef dict channels  # their names by code
     cdef Decoder decoder
     cdef Rules rules
 
@@ -631,6 +632,7 @@ cdef class Layout:
         cdef Spelling* spelling
         self.wire = wire
         self.decoder = Decoder(wire.rows)
+        self.channels = {row.dt: row.data_type for row in wire.rows}
         set_keys(&rules.frame, wire.frame, (CHANNEL, DATA, TIME))
         set_keys(&rules.data, wire.data, {*range(SYMBOL, PRICE)})
         set_keys(&rules.level, wire.level, (PRICE, SIZE, SIDE))
@@ -1384,7 +1386,7 @@ cdef class BookStore:
                 book.counts[REJECTED] += 1
             raise error
         if not s.is_book:
-            return message_of(frame)
+            return message_of(frame, (<Layout>self.layout).channels)
         if s.book != NULL:
             book = <OrderBook>s.book
         else:

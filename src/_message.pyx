@@ -526,22 +526,27 @@ cdef class Grid(Message):
         shape = whole(self, self.shape)
         return restored_grid, (
             type(self), shape.id, self.frame, [self.places[i].row for i in range(self.n)],
-            self.envelope_time.at if self.envelope_time.n else None)
+            decoded(bytes_of(self.frame) + self.envelope_time.at, self.envelope_time.n))
 
 
-def restored_grid(type made, tuple id, bytes frame, list rows, time_at):
-    """A pickled table: its frame, and where the rows and the time of the frame stand there."""
+def restored_grid(type made, tuple id, bytes frame, list rows, str ts):
+    """A pickled table: its frame, where the rows stand in it, and the time of the envelope."""
     cdef Source s
     cdef Cell time
     cdef int wrong
     cdef Drafted draft = draft_for(shape_of(id))
     cdef Grid grid = made.__new__(made)
+    cdef Py_ssize_t row, n = len(frame)
     time.n = 0
+    frame += ts.encode()
     hold(&s, frame)
     for row in rows:
-        draft_row(&draft.c, &s, s.start + <Py_ssize_t>row, &draft.shape.c, &wrong)
-    if time_at is not None:
-        scan_time(&s, s.start + <Py_ssize_t>time_at, &time)
+        if not 0 <= row < n or draft_row(
+            &draft.c, &s, s.start + row, &draft.shape.c, &wrong
+        ) == NULL:
+            raise DecodeError("no pickled table", row)
+    if ts:
+        scan_time(&s, s.start + n, &time)
     take_over(grid, draft, frame, &time)
     return grid
 

@@ -103,6 +103,6 @@ def restored_grid(
     id: tuple[Any, ...],
     frame: bytes,
     rows: list[int],
-    time_at: int | None,
+    ts: str,
 ) -> Any: ...
 def rows_of(made: type[Rows], id: tuple[Any, ...], records: list[Any]) -> Any: ...

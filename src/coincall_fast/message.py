@@ -9,7 +9,9 @@ Sources: contract, section 3; seeds 000, 001 and 003; protocol page, sections 2.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ._message import Message
@@ -335,10 +337,16 @@ class UnknownMessage(Plain):
 
     dt: int | None = field()  # and not the property of the base
     body: Any = field()
+    channel: str | None = field(default=None, compare=False)
 
 
-def message_of(frame: bytes | bytearray | memoryview | str) -> Message:
-    """A frame that is neither book nor row; that it is JSON has been checked."""
+def message_of(
+    frame: bytes | bytearray | memoryview | str, channels: Mapping[int, str] = MappingProxyType({})
+) -> Message:
+    """A frame that is neither book nor row; that it is JSON has been checked.
+
+    channels: names by code, of those that are known though they are not decoded.
+    """
     try:
         body = json.loads(bytes(frame) if isinstance(frame, memoryview) else frame)
     except ValueError as error:  # an integer of more digits than CPython converts
@@ -347,10 +355,11 @@ def message_of(frame: bytes | bytearray | memoryview | str) -> Message:
         return UnknownMessage(None, body)
     dt = body.get("dt")
     if dt is not None:
-        return UnknownMessage(dt if type(dt) is int else None, body)
+        code = dt if type(dt) is int else None
+        return UnknownMessage(code, body, None if code is None else channels.get(code))
     c, rc = (
-        int(code) if isinstance(code, str) and code.strip().isdecimal() else code
-        for code in (body.get("c"), body.get("rc"))
+        int(said) if isinstance(said, str) and said.strip().isdecimal() else said
+        for said in (body.get("c"), body.get("rc"))
     )
     if c == 11:
         return Heartbeat(rc)
