@@ -274,18 +274,23 @@ static inline int64_t sixteen_digits(__m128i bytes, __m128i all) {
     return (int64_t)((uint32_t)both * 100000000ull + (both >> 32));
 }
 
+/* The number that the n digits before p are, 1 to 16; 16 bytes before it are read. */
+static inline int64_t digits_before(const unsigned char *p, uint64_t n) {
+    static const unsigned char LAST[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    return sixteen_digits(bytes16(p - 16), bytes16(LAST + n));
+}
+
 /* An integer of up to 19 digits, with or without a sign: what follows it, or NULL. */
 static inline const unsigned char *plain_integer(
     const unsigned char *p, const unsigned char *end, int64_t *value
 ) {
-    static const unsigned char LAST[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     const uint64_t n = number_bytes(p, end), minus = *p == '-', length = n - minus;
     const unsigned char *const first = p + minus;
     uint64_t read, i;
     if (length - 1 > 18 || (*first == '0' && length > 1)) return 0;
     if (length <= 16) {
-        read = (uint64_t)sixteen_digits(bytes16(p + n - 16), bytes16(LAST + length));
+        read = (uint64_t)digits_before(p + n, length);
     } else {
         read = (uint64_t)sixteen_digits(bytes16(first), _mm_set1_epi8(-1));
         if ((int64_t)read < 0) return 0;
@@ -386,6 +391,12 @@ static inline const unsigned char *plain_decimal(
     if (!p || (uint64_t)*e8 - (uint64_t)minus >= 1ull << 53) return 0;
     if (minus) *e8 = -*e8;
     return p;
+}
+
+static inline int64_t digits_before(const unsigned char *p, uint64_t n) {
+    int64_t value = 0;
+    for (p -= n; n; n--) value = value * 10 + (*p++ - '0');
+    return value;
 }
 
 static inline const unsigned char *plain_integer(

@@ -201,13 +201,12 @@ static const unsigned char *scan_any_cell(
         cell->in_e8 = 0;
         return p + 1;
     }
-    if ((kind == INTEGER || kind == CODE) && is_digit(c) && c != '0') { /* near the end of a frame */
-        const int64_t left = s->end - p;
-        const unsigned char *const stop = left < INTEGER_DIGITS ? s->end : p + INTEGER_DIGITS;
-        int64_t value = 0;
-        for (; p < stop && is_digit(*p); p++) value = value * 10 + (*p - '0');
+    if (is_digit(c) && c != '0' && (kind == INTEGER || kind == CODE) && p - s->start >= BEFORE) {
+        /* Near the end of a frame, mostly its time. */
+        const unsigned char *const stop = s->end - p < 16 ? s->end : p + 16;
+        while (p < stop && is_digit(*p)) p++;
         if (peek(s, p) == ',' || peek(s, p) == '}') {
-            cell->integer = value;
+            cell->integer = digits_before(p, (uint64_t)(p - first));
             cell->at = (uint32_t)(first - s->start);
             cell->n = (uint32_t)(p - first);
             cell->in_e8 = 0;
