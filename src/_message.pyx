@@ -40,8 +40,13 @@ from _headers cimport *
 from _rows cimport *
 
 cdef extern from "Python.h":
-    ctypedef struct NewableType "PyTypeObject":
-        object tp_new(NewableType*, object, PyObject*)
+    ctypedef struct HeapType "PyTypeObject":
+        object tp_new(HeapType*, object, PyObject*)
+        unsigned long tp_flags
+        void (*tp_free)(void*)
+    unsigned long Py_TPFLAGS_HAVE_GC
+    void PyObject_Free(void*)
+    void PyType_Modified(PyTypeObject*)
     bint PyObject_TypeCheck(object, PyTypeObject*)
     object PyObject_GenericGetAttr(object, object)
 
@@ -53,7 +58,7 @@ cdef enum:
 
 cdef inline object new(PyTypeObject* made):
     """An instance of a class of this module or below it, before anything has been put in it."""
-    return (<NewableType*>made).tp_new(<NewableType*>made, (), NULL)
+    return (<HeapType*>made).tp_new(<HeapType*>made, (), NULL)
 
 
 # ========================================================================================== rows
@@ -228,6 +233,18 @@ cdef class Message:
     def ts_ms(self):
         """The venue's time in epoch milliseconds; None where it said none."""
         return None
+
+
+def uncollected(type made):
+    """Takes the instances of a new class of rows from the collector, as its base has them.
+
+    They refer to bytes alone, and nothing can be added to them; but Python gives the collector
+    whatever is made of a class statement.
+    """
+    cdef HeapType* type = <HeapType*>made
+    type.tp_flags &= ~Py_TPFLAGS_HAVE_GC
+    type.tp_free = PyObject_Free
+    PyType_Modified(<PyTypeObject*>made)
 
 
 @cython.no_gc  # bytes and a shape refer to nothing that would refer to it

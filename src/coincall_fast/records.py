@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from ._message import MOST_FIELDS, Cells, Field, Grid, Kind, Message, Rows
+from ._message import MOST_FIELDS, Cells, Field, Grid, Kind, Message, Rows, uncollected
 from .errors import DecodeError, UsageError
 
 __all__ = [
@@ -100,6 +100,7 @@ def columns(*names: str, computed: bool = False) -> Callable[[type[_R]], type[_R
         for cell, field in enumerate(ordered):
             field.cell = cell
         made._fields, made._columns, made._computed = tuple(fields.values()), names, computed
+        uncollected(made)
         return made
 
     return described
