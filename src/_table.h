@@ -91,9 +91,9 @@ static void put_draft(
     int column;
     for (i = 0; i < n; i++) {
         times[i] = draft->times[i] != UNREAD ? draft->times[i] : time;
+        places[i] = draft->places[i];
         for (column = 0; column < columns; column++) numbers[column * n + i] = *from++;
     }
-    memcpy(places, draft->places, (size_t)n * sizeof *places);
 }
 
 #endif
