@@ -52,8 +52,9 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    FEW = 16     # codes whose members are found at once
-    PLACES = 64  # for the attributes of a class, a power of 2
+    FEW = 16      # codes whose members are found at once
+    PLACES = 64   # for the attributes of a class, a power of 2
+    NAMES = 1024  # texts that are kept; 64 - 10 is what the hash is shifted by
 
 
 cdef inline object new(PyTypeObject* made):
@@ -386,17 +387,17 @@ cdef struct Name:
     unsigned char text[32]
     PyObject* known
 
-cdef Name names[256]
+cdef Name names[NAMES]
 memset(names, 0, sizeof(names))
 
 
-cdef str name_of(Cells record, Cell* cell):
-    cdef Bytes p = bytes_of(record.frame) + cell.at
-    cdef int n = cell.n
+cdef str name_at(Bytes p, Py_ssize_t n):
+    cdef uint64_t end
     cdef Name* name
     if not 8 <= n <= 31:
         return decoded(p, n)
-    name = &names[(p[n - 1] + 7 * p[n - 3] + 31 * p[n - 4] + 61 * p[n - 5] + 5 * p[n - 8]) & 255]
+    memcpy(&end, p + n - 8, 8)  # the right and the strike, of an option
+    name = &names[(end * <uint64_t>0x9E3779B97F4A7C15) >> 54]
     if name.known != NULL and name.text[n] == 0 and memcmp(name.text, p, n) == 0:
         return <str>name.known
     text = decoded(p, n)
@@ -425,7 +426,7 @@ cdef object value_of(Cells record, Field field):
     if field.kind == ANYTHING:
         return json.loads(record.frame[cell.at:cell.at + cell.n])
     if field.kind == TEXT:
-        return name_of(record, cell)
+        return name_at(bytes_of(record.frame) + cell.at, cell.n)
     if field.kind == CODE and 0 <= cell.integer < FEW and field.few[cell.integer] != NULL:
         return <object>field.few[cell.integer]
     value = cell.integer if cell.integer != UNREAD else int(text_of(record, cell))
@@ -526,7 +527,7 @@ cdef class Grid(Message):
         cdef Bytes start
         whole(self, self.shape)
         start = bytes_of(self.frame)
-        return [decoded(start + self.places[i].at, self.places[i].n) for i in range(self.n)]
+        return [name_at(start + self.places[i].at, self.places[i].n) for i in range(self.n)]
 
     def _record(self, Py_ssize_t i):
         """The row at a place, as a record of its own."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from enum import IntEnum
-from typing import Any, ClassVar, NoReturn, Self, TypeVar, overload
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -287,6 +287,12 @@ class Records(Rows):
         return f"{type(self).__name__}({self._records!r})"
 
 
+# By its first symbol, what the symbols of a table name: them all, the strikes, the rights.
+_Terms: TypeAlias = tuple[list[str], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+_TERMS: dict[str, _Terms] = {}
+MOST_TERMS = 256
+
+
 class Table(Grid):
     """Many records of one frame as columns: for each attribute that is a number a float64 array.
 
@@ -295,7 +301,7 @@ class Table(Grid):
     """
 
     __slots__ = ()
-    row: ClassVar[type[Record]]
+    row: ClassVar[Any]
 
     @property
     def symbols(self) -> list[str]:
@@ -306,13 +312,13 @@ class Table(Grid):
     @property
     def strike(self) -> npt.NDArray[np.float64]:
         """The strikes that the symbols name; nan where one names none."""
-        strikes: npt.NDArray[np.float64] = self._remember("strike", self._strikes)
+        strikes: npt.NDArray[np.float64] = self._remember("strike", lambda: self._terms()[0])
         return strikes
 
     @property
     def is_call(self) -> npt.NDArray[np.bool_]:
         """Whether the symbols name calls."""
-        calls: npt.NDArray[np.bool_] = self._remember("is_call", self._calls)
+        calls: npt.NDArray[np.bool_] = self._remember("is_call", lambda: self._terms()[1])
         return calls
 
     @property
@@ -344,11 +350,21 @@ class Table(Grid):
         """The record of a symbol. Raises KeyError, and DecodeError where symbols are not unique."""
         return self._record(self._remember("index", self._index)[symbol])
 
-    def _strikes(self) -> npt.NDArray[np.float64]:
-        return np.array([row.strike for row in self], np.float64)
-
-    def _calls(self) -> npt.NDArray[np.bool_]:
-        return np.array([row.is_call for row in self], np.bool_)
+    def _terms(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Strikes and rights, the caller's own. A chain has the symbols of the one before, so that
+        they are seldom read."""
+        symbols = self.symbols
+        first = symbols[0] if symbols else ""
+        known = _TERMS.get(first)
+        if known is None or known[0] != symbols:
+            terms = [self.row.terms_of(symbol) for symbol in symbols]
+            strikes = np.array([strike for strike, _ in terms], np.float64)
+            calls = np.array([is_call for _, is_call in terms], np.bool_)
+            known = (list(symbols), strikes, calls)
+            if len(_TERMS) >= MOST_TERMS:
+                _TERMS.clear()
+            _TERMS[first] = known
+        return known[1].copy(), known[2].copy()
 
     def _index(self) -> dict[str, int]:
         index = {symbol: i for i, symbol in enumerate(self.symbols)}
@@ -366,9 +382,9 @@ class Table(Grid):
         """The core calls this when the symbols have changed. Arrays that somebody may hold, of as
         many rows as there are, are written over as the others were."""
         self._known = {}
-        for name, read in ("strike", self._strikes), ("is_call", self._calls):
+        for i, name in enumerate(("strike", "is_call")):
             if name in known:
-                known[name][:] = read()
+                known[name][:] = self._terms()[i]
                 self._known[name] = known[name]
 
     def __eq__(self, other: object) -> bool:
