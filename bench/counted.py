@@ -5,12 +5,15 @@ Prints each row's name and how many calls it was, once and then twice.
 
 import gc
 import os
+from functools import partial
 
 import numpy as np
 from frames import COUNT, KINDS, LEVELS, frames
-from unrolled import TIMES, unrolled
+from message_frames import FIELDS, message_frames
+from message_frames import KINDS as MESSAGES
+from unrolled import TIMES, decoded_and_read, unrolled
 
-from coincall_fast import BookStore, OrderBook
+from coincall_fast import BookStore, OrderBook, decode, decode_into
 
 
 def passes(call, wire, start_over):
@@ -36,6 +39,21 @@ def rows():
     out = np.empty((4, 100), np.int64)
     for query in ("best_bid", "microprice", "bbo", "depth(10)", "snapshot(out)"):
         yield query, unrolled(f"book.{query}", book=book, out=out), TIMES
+    yield from message_rows()
+
+
+def message_rows():
+    """Decoding alone, and decoding and reading every attribute."""
+    feed = BookStore().feed
+    for kind in MESSAGES:
+        wire = message_frames(kind)
+        record = "frame[0]" if kind == "trades" else "frame"
+        values = [f"record.{name}" for name in FIELDS[kind]]
+        yield f"decode {kind}", decoded_and_read(decode, wire, "frame", []), COUNT
+        yield f"decode, read {kind}", decoded_and_read(decode, wire, record, values), COUNT
+        yield f"feed {kind}", decoded_and_read(feed, wire, "frame", []), COUNT
+    chain = decode(wire[0])
+    yield "decode_into", decoded_and_read(partial(decode_into, chain), wire, "frame", []), COUNT
 
 
 def mark():

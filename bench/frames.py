@@ -11,19 +11,21 @@ import random
 COUNT = 64
 KINDS = ("successive", "unrelated", "steady")
 LEVELS = (100, 20, 8)
+SYMBOL = "BTCUSD"
 
 Book = list[dict[int, int]]  # bids and asks, each {price in cents: size in thousandths}
 
 
-def frames(kind: str, levels: int) -> list[bytes]:
-    chance = random.Random(f"{kind} {levels}")
+def frames(kind: str, levels: int, symbol: str = SYMBOL, count: int = COUNT) -> list[bytes]:
+    """Each symbol has a history of its own."""
+    chance = random.Random(f"{kind} {levels}" if symbol == SYMBOL else f"{kind} {levels} {symbol}")
     if kind == "unrelated":
-        return [frame(_book(chance, levels, chance.randint(10_000, 9_000_000)), i)
-                for i in range(COUNT)]  # fmt: skip
+        return [frame(_book(chance, levels, chance.randint(10_000, 9_000_000)), i, symbol)
+                for i in range(count)]  # fmt: skip
     made = []
     book = _book(chance, levels, 2_643_635)
-    for i in range(COUNT):
-        made.append(frame(book, i))
+    for i in range(count):
+        made.append(frame(book, i, symbol))
         if kind == "steady":
             book = _soon_after(chance, book)
         else:
@@ -31,7 +33,7 @@ def frames(kind: str, levels: int) -> list[bytes]:
     return made
 
 
-def frame(book: Book, i: int) -> bytes:
+def frame(book: Book, i: int, symbol: str = SYMBOL) -> bytes:
     """A futures frame of today's edition (seed 003, OrderBook), compact, as the venue is taken to
     send it: prices without trailing zeros, sizes with them now and then."""
     bids, asks = (
@@ -42,7 +44,7 @@ def frame(book: Book, i: int) -> bytes:
         for side, highest_first in zip(book, (True, False), strict=True)
     )
     ts_ms = 1_700_000_000_000 + 200 * i
-    data = f'{{"s":"BTCUSD","asks":[{asks}],"bids":[{bids}],"ts":{ts_ms}}}'
+    data = f'{{"s":"{symbol}","asks":[{asks}],"bids":[{bids}],"ts":{ts_ms}}}'
     return f'{{"dt":32,"c":20,"d":{data}}}'.encode()
 
 
