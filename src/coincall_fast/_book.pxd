@@ -7,6 +7,7 @@ book, and declares it ``OrderBook book not None``, or else Cython lets None thro
 private. Rebuild what cimports this with each minor version of the package.
 """
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from *:
@@ -48,7 +49,11 @@ cdef class OrderBook:
     cdef double c_microprice(self) noexcept nogil
     cdef uint64_t c_levels(self, int64_t[4][LEVELS] out, int* bids, int* asks) noexcept nogil
 
+cdef enum:
+    NEAR = 512
+
 cdef class BookStore:
     cdef dict books
-    cdef OrderBook last  # that a frame was for: the next one is often for it too
+    cdef OrderBook last        # that a frame was for
+    cdef PyObject* near[NEAR]  # books, by place_of() their symbols
     cdef object layout
