@@ -7,6 +7,8 @@
 #ifndef COINCALL_FAST_ROWS_H
 #define COINCALL_FAST_ROWS_H
 
+#include <math.h>
+
 #include <Python.h>
 
 #include "_fields.h"
@@ -64,29 +66,71 @@ typedef struct {
 
 /* ------------------------------------------------------------------------------------- values */
 
-/* The float that is nearest to a legal number of n bytes; nan where memory does not suffice. */
-static double nearest_float(const unsigned char *p, int64_t n) {
+/* w / 10**d, where d is 0 to 27, to the nearest float; or -1, where this machine cannot tell. */
+static double quotient(uint64_t w, int d) {
     static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const unsigned char *const end = p + n, *point, *last, *after, *q;
-    char some[64], *text = some;
-    int64_t exponent;
-    uint64_t value = 0;
-    double number;
-    number_parts(p, end, &point, &last, &exponent, &after);
-    if (last - p <= 18 && exponent >= -40 && exponent <= 40) {
-        /* Both the digits and the power are floats without rounding, so one rounding is made. */
-        for (q = p + (*p == '-'); q < last; q++) {
-            if (q != point) value = value * 10 + (*q - (uint64_t)'0');
-        }
-        if (point) exponent -= last - point - 1;
-        if (value <= 1ull << 53 && exponent >= -22 && exponent <= 22) {
-            number = exponent < 0 ? (double)value / POWERS[-exponent]
-                                  : (double)value * POWERS[exponent];
-            return *p == '-' ? -number : number;
-        }
+    /* Both are floats without rounding, so one rounding is made. */
+    if (w <= 1ull << 53 && d <= 22) return (double)w / POWERS[d];
+#ifdef __SIZEOF_INT128__
+    {
+        /* As integers, by 5**d and then by 2**d: 64 bits of the quotient, and whether that is all.
+         * 53 of them stay, rounded to the nearest, halves to even. */
+        static const uint64_t FIVES[] = {
+            1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
+            1220703125, 6103515625, 30517578125, 152587890625, 762939453125, 3814697265625,
+            19073486328125, 95367431640625, 476837158203125, 2384185791015625, 11920928955078125,
+            59604644775390625, 298023223876953125, 1490116119384765625, 7450580596923828125};
+        const int up = __builtin_clzll(w), up5 = __builtin_clzll(FIVES[d]);
+        const uint64_t five = FIVES[d] << up5;
+        const int shift = 64 - (w << up >= five);
+        const unsigned __int128 high = (unsigned __int128)(w << up) << shift;
+        const uint64_t q = (uint64_t)(high / five), kept = q >> 11;
+        const uint64_t left = (q & 2047) | (high != (unsigned __int128)q * five);
+        const uint64_t rounded = kept + (left > 1024 || (left == 1024 && kept & 1));
+        return ldexp((double)rounded, 11 - shift - up + up5 - d);
     }
+#else
+    return -1;
+#endif
+}
+
+/* A number of up to 19 digits and maybe a small exponent, without a sign: what follows it, or NULL.
+ */
+static OWN_FRAME const unsigned char *short_number(
+    const unsigned char *p, const unsigned char *end, double *number
+) {
+    const unsigned char *const first = p, *point = 0, *last;
+    uint64_t w = 0;
+    int d = 0, e = 0, down;
+    for (; p < end; p++) {
+        if (is_digit(*p)) w = w * 10 + (*p - (uint64_t)'0');
+        else if (*p == '.' && !point) point = p;
+        else break;
+    }
+    last = p;
+    if (point) d = (int)(last - point) - 1;
+    if (last - first - !!point > 19 || point == first || point + 1 == last || last == first ||
+        (*first == '0' && last > first + 1 && point != first + 1)) return 0;
+    if (p < end && (*p | 0x20) == 'e') {
+        down = ++p < end && *p == '-';
+        if (p < end && (*p == '-' || *p == '+')) p++;
+        for (last = p; p < end && p < last + 3 && is_digit(*p); p++) e = e * 10 + (*p - '0');
+        if (p == last || (p < end && is_digit(*p))) return 0;
+        d += down ? e : -e;
+    }
+    if (w && (d < 0 || d > 27)) return 0;
+    *number = w ? quotient(w, d) : 0;
+    return *number < 0 ? 0 : p;
+}
+
+/* The float that is nearest to a legal number of n bytes; nan where memory does not suffice. */
+static double nearest_float(const unsigned char *p, int64_t n) {
+    char some[64], *text = some;
+    const int minus = *p == '-';
+    double number;
+    if (short_number(p + minus, p + n, &number) == p + n) return minus ? -number : number;
     if (n >= (int64_t)sizeof some) text = PyMem_Malloc((size_t)n + 1);
     if (!text) return Py_NAN;
     memcpy(text, p, (size_t)n);
@@ -293,6 +337,24 @@ static const unsigned char *scan_time(Source *s, const unsigned char *p, Cell *c
     return scan_cell(s, p, &INTEGERS, cell);
 }
 
+/* A value that plain_value() does not read, mostly a number of more digits. */
+static OWN_FRAME const unsigned char *long_value(
+    Source *s, const unsigned char *p, const Column *column, Cell *cell
+) {
+    const int quoted = *p == '"', minus = p[quoted] == '-';
+    const unsigned char *const first = p + quoted, *after = 0;
+    double number;
+    if (column->kind <= QUOTE) after = short_number(first + minus, s->end, &number);
+    if (!after || (quoted ? peek(s, after) != '"' : (peek(s, after) | 0x20) == 'e')) {
+        return scan_any_cell(s, blanks(s, p), column, cell);
+    }
+    cell->number = minus ? -number : number;
+    cell->in_e8 = 0;
+    cell->at = (uint32_t)(first - s->start);
+    cell->n = (uint32_t)(after - first);
+    return after + quoted;
+}
+
 /* A row into cells, whose n must be 0. If it is refused for a value, `*wrong` is the index of its
  * key, else it is -1. */
 static const unsigned char *scan_row(
@@ -320,7 +382,7 @@ static const unsigned char *scan_row(
             p += 1 + token->n;
             to = columns->of[key].alone ? &cells[columns->of[key].cell] : &cell;
             after = plain_value(s, p, columns->of[key].kind, to);
-            if (!after) after = scan_any_cell(s, blanks(s, p), &columns->of[key], to);
+            if (!after) after = long_value(s, p, &columns->of[key], to);
         } else {
             p = next_field(s, p, keys, &walk);
             if (!p || walk.role < 0) return p;
