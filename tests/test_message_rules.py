@@ -42,6 +42,7 @@ from coincall_fast import (
 from coincall_fast.errors import CoincallFastError, UsageError
 from message_checks import alike
 from message_frames import CHANNEL_CODES, message_frame
+from model_messages import FLAGS
 
 RECORDS = [Account, ChainRow, Fill, FillSignal, Kline, Order, Position, Ticker, Trade]
 
@@ -337,6 +338,20 @@ def test_messages_are_equal_by_class_and_value() -> None:
     assert ordered[0] == ordered[1]
     assert hash(ordered[0]) == hash(ordered[1])
     assert len({push(11, '{"oid":1}'), push(35, '{"oid":"1"}'), push(11, '{"oid":2}')}) == 2
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+def test_every_attribute_counts(kind: type[Record]) -> None:
+    """To `==`, `hash` and `repr`."""
+    nothing = kind()
+    for name in nothing.to_dict():
+        one, other = kind(**{name: "1"}), kind(**{name: "0" if name in FLAGS else "2"})
+        assert getattr(one, name) not in (None, getattr(other, name))
+        assert one == kind(**{name: "1"})
+        assert len({one, other, nothing, kind(**{name: "1"})}) == 3, name
+        assert one != other
+        assert repr(one) != repr(other)
+        assert f"({name}=" in repr(one)
 
 
 @pytest.mark.parametrize("frame", [*EVERY, *OTHERS], ids=lambda frame: frame[:24].decode())
