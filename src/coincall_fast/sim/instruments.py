@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-__all__ = ["FUTURES", "OPTIONS", "PAIRS", "Instrument", "Pair", "Terms", "list_instruments"]
+__all__ = [
+    "FUTURES",
+    "LIMITS",
+    "OPTIONS",
+    "PAIRS",
+    "Instrument",
+    "Limits",
+    "Pair",
+    "Terms",
+    "list_instruments",
+]
 
 OPTIONS = "options"
 FUTURES = "futures"
@@ -13,6 +23,24 @@ _DAY_MS = 86_400_000
 _FRIDAY = 4
 # Not strftime("%b"), which speaks the machine's language.
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+class Limits(NamedTuple):
+    """What the public configuration says of a product: fee rates in 1e-8, sizes in base units."""
+
+    maker_e8: int
+    taker_e8: int
+    max_orders: int
+    limit_max_qty: int
+    market_max_qty: int
+    max_stops: int
+
+
+# As printed for BTCUSD (seed 003, public config).
+LIMITS = {
+    OPTIONS: Limits(30_000, 40_000, 200, 1000, 100, 0),
+    FUTURES: Limits(20_000, 60_000, 200, 1000, 120, 20),
+}
 
 
 class Pair(NamedTuple):

@@ -4,7 +4,7 @@ Pure: no clock, no socket, no thread. Time comes in through `Market.advance`, an
 with the same times gives the same market, level for level.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from math import exp, log, sqrt
 from random import Random
@@ -12,6 +12,8 @@ from random import Random
 from . import black76, opening
 from .instruments import FUTURES, PAIRS, Instrument, Pair, Terms, list_instruments
 from .ladder import MAX_LEVELS, Ladder, Level, Target
+from .matching import BookSide
+from .orders import Side
 
 __all__ = ["SCALE", "Book", "Market", "Underlying", "implied_vol"]
 
@@ -54,9 +56,17 @@ class Underlying:
 
 
 class Book:
-    """The order book of one instrument, and the makers who quote it."""
+    """The order book of one instrument: the makers who quote it, and users' orders among them."""
 
-    __slots__ = ("_asks", "_bids", "_quotes_ask", "_quotes_bid", "_random", "instrument")
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_quotes_ask",
+        "_quotes_bid",
+        "_random",
+        "instrument",
+        "sides",
+    )
 
     def __init__(
         self,
@@ -70,21 +80,27 @@ class Book:
         self._random = Random(f"{seed}:{instrument.symbol}:book")
         self._bids = Ladder(-1, self._random, bids)
         self._asks = Ladder(+1, self._random, asks)
+        self.sides = {
+            Side.BUY: BookSide(Side.BUY, self._bids),
+            Side.SELL: BookSide(Side.SELL, self._asks),
+        }
         self._quotes_bid, self._quotes_ask = self._mood()
 
     @property
     def bids(self) -> list[Level]:
         """Best first; price in ticks, size in lots. The live list: read it, do not keep it."""
-        return self._bids.levels
+        return self.sides[Side.BUY].levels
 
     @property
     def asks(self) -> list[Level]:
         """Best first; price in ticks, size in lots. The live list: read it, do not keep it."""
-        return self._asks.levels
+        return self.sides[Side.SELL].levels
 
     def clear(self) -> None:
+        """Takes away what the makers quote; users' orders stay."""
         self._bids.clear()
         self._asks.clear()
+        self._requeue()
 
     def move(self, target: Target, *, far: bool, dt_ms: int, whole: bool) -> None:
         """Follows `target`; `far` lets the makers come and go, `whole` builds to full depth."""
@@ -101,6 +117,11 @@ class Book:
                 ladder.fill(target)
             else:
                 ladder.step(target)
+        self._requeue()
+
+    def _requeue(self) -> None:
+        for side in self.sides.values():
+            side.requeue()
 
     def _mood(self) -> tuple[bool, bool]:
         draw = self._random.random()
@@ -111,10 +132,19 @@ class Market:
     """Every listed book at one moment.
 
     The model moves in whole steps of `step_ms` counted from `start_ms`, so how often `advance` is
-    called does not matter, only how far. `now_ms` is the time of the last step.
+    called does not matter, only how far. `now_ms` is the time of the last step; `after_step` is
+    called behind each with how long it was.
     """
 
-    def __init__(self, seed: int, start_ms: int, *, step_ms: int = 100) -> None:
+    def __init__(
+        self,
+        seed: int,
+        start_ms: int,
+        *,
+        step_ms: int = 100,
+        after_step: Callable[[int], None] | None = None,
+    ) -> None:
+        self.after_step = after_step
         self.start_ms = self.now_ms = start_ms
         self.step_ms = step_ms
         self.instruments = {listed.symbol: listed for listed in list_instruments(start_ms)}
@@ -131,6 +161,14 @@ class Market:
 
     def is_expired(self, instrument: Instrument) -> bool:
         return instrument.terms is not None and self.now_ms >= instrument.terms.expiry_ms
+
+    def surface(self, pair: Pair, terms: Terms) -> tuple[float, float, float]:
+        """The forward, the years to expiry and the volatility that an option is valued at."""
+        forward = self.underlyings[pair.name].fair
+        years = (terms.expiry_ms - self.now_ms) / _YEAR_MS
+        if years <= 0.0:
+            return forward, 0.0, 0.0
+        return forward, years, implied_vol(pair, log(terms.strike / forward), years)
 
     def advance(self, now_ms: int) -> None:
         """Moves the market on to the last whole step at or before `now_ms`; never back."""
@@ -149,6 +187,8 @@ class Market:
             for book in self.books.values():
                 book.clear()
         self._move_books(dt_ms, whole=whole)
+        if self.after_step is not None:
+            self.after_step(dt_ms)
 
     def _move_books(self, dt_ms: int, *, whole: bool) -> None:
         for book in self.books.values():
@@ -170,10 +210,8 @@ class Market:
 
     def _option_target(self, instrument: Instrument, terms: Terms) -> tuple[Target, bool]:
         """The target, thinner away from the money, and whether that is far away."""
-        forward = self.underlyings[instrument.pair.name].fair
-        years = (terms.expiry_ms - self.now_ms) / _YEAR_MS
+        forward, years, vol = self.surface(instrument.pair, terms)
         log_moneyness = log(terms.strike / forward)
-        vol = implied_vol(instrument.pair, log_moneyness, years)
         value = black76.price(terms.right, forward, terms.strike, years, vol)
         distance = abs(log_moneyness) / (vol * sqrt(years))
         fair_ticks = value * SCALE / instrument.tick_e8

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from . import refusals
-from .instruments import FUTURES, PAIRS, Instrument, Pair
+from .instruments import FUTURES, LIMITS, OPTIONS, PAIRS, Instrument, Pair
 from .ladder import Level
 from .market import SCALE, Book, Market
 from .refusals import RefusedError
@@ -37,19 +37,20 @@ def config() -> dict[str, Any]:
 
 
 def _option_config(pair: Pair) -> dict[str, Any]:
+    limits = LIMITS[OPTIONS]
     return {
         "symbol": pair.name,
-        "takerFee": 0.0004,
-        "maxOrderNumber": 200,
+        "takerFee": limits.taker_e8 / SCALE,
+        "maxOrderNumber": limits.max_orders,
         "multiplier": pair.multiplier,
         "settle": "USD",
         "priceDecimal": 2,
-        "limitMaxQty": 1000,
+        "limitMaxQty": limits.limit_max_qty,
         "tickDecimal": _decimals(pair.option_tick_e8),
         "tickSize": pair.option_tick_e8 / SCALE,
         "greeksDecimal": 5,
-        "makerFee": 0.0003,
-        "marketMaxQty": 100,
+        "makerFee": limits.maker_e8 / SCALE,
+        "marketMaxQty": limits.market_max_qty,
         "qtyDecimal": _decimals(pair.option_lot_e8),
         "maxPositionQty": 1000,
         "base": pair.base,
@@ -57,19 +58,20 @@ def _option_config(pair: Pair) -> dict[str, Any]:
 
 
 def _future_config(pair: Pair) -> dict[str, Any]:
+    limits = LIMITS[FUTURES]
     return {
         "symbol": pair.name,
         "positionQty": 100_000_000,
-        "takerFee": 0.0006,
-        "maxOrderNumber": 200,
+        "takerFee": limits.taker_e8 / SCALE,
+        "maxOrderNumber": limits.max_orders,
         "settle": "USD",
         "priceDecimal": _decimals(pair.future_tick_e8),
-        "limitMaxQty": 1000,
+        "limitMaxQty": limits.limit_max_qty,
         "tickDecimal": _decimals(pair.future_tick_e8),
         "tickSize": pair.future_tick_e8 / SCALE,
-        "makerFee": 0.0002,
-        "triggerLimit": 20,
-        "marketMaxQty": 120,
+        "makerFee": limits.maker_e8 / SCALE,
+        "triggerLimit": limits.max_stops,
+        "marketMaxQty": limits.market_max_qty,
         "qtyDecimal": _decimals(pair.future_lot_e8),
         "base": pair.base,
         "minQty": pair.future_lot_e8 / SCALE,
