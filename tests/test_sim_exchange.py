@@ -572,7 +572,8 @@ def test_an_error_of_the_server_surfaces(monkeypatch: pytest.MonkeyPatch) -> Non
     def break_down(*_: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(exchange._market, "advance", break_down)
+    assert exchange._venue is not None
+    monkeypatch.setattr(exchange._venue.engine, "advance", break_down)
     eventually(lambda: threading.active_count() == before)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         exchange.close()

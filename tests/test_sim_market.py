@@ -11,8 +11,9 @@ import pytest
 
 from coincall_fast.sim import black76
 from coincall_fast.sim.market import SCALE, Market, implied_vol
+from coincall_fast.sim.numerals import decimal_text
 from coincall_fast.sim.session import Rules, Session
-from coincall_fast.sim.wire import Renderer, decimal_text
+from coincall_fast.sim.wire import Renderer
 
 CONFORMANCE = Path(__file__).parent / "conformance"
 START_MS = 1_732_000_000_000  # 19 November 2024, 07:06:40 UTC
@@ -181,6 +182,19 @@ def test_mids_agree_with_black76_and_parity() -> None:
     perpetual = mid(market, "BTCUSD")
     assert perpetual is not None
     assert abs(perpetual[0] - market.underlyings["BTCUSD"].fair) < perpetual[1]
+
+
+def test_a_frozen_market_stands_while_time_passes() -> None:
+    market = Market(3, START_MS)
+    market.advance(START_MS + 1_000)
+    before = {symbol: (list(book.bids), list(book.asks)) for symbol, book in market.books.items()}
+    market.is_frozen = True
+    market.advance(START_MS + 200_000)
+    assert market.now_ms == START_MS + 200_000
+    assert before == {symbol: (book.bids, book.asks) for symbol, book in market.books.items()}
+    market.is_frozen = False
+    market.advance(START_MS + 201_000)
+    assert before != {symbol: (book.bids, book.asks) for symbol, book in market.books.items()}
 
 
 def test_a_long_gap_is_one_step_and_options_expire() -> None:

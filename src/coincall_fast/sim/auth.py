@@ -1,26 +1,45 @@
-"""Checks the signed address of a socket, written from the protocol page, sections 1.1 and 1.2."""
+"""Checks signatures, written from the protocol page, sections 1.1 and 1.2."""
 
 import hashlib
 import hmac
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from . import refusals
-from .refusals import Refusal
+from .keys import Key, Keyring
+from .params import canonical
+from .refusals import Refusal, RefusedError
 
-__all__ = ["PREHASH_KEYS", "Prehash", "Verifier", "is_percent_encoded"]
+__all__ = [
+    "BOOLEANS",
+    "PREHASH_KEYS",
+    "Booleans",
+    "Prehash",
+    "RestVerifier",
+    "Verifier",
+    "is_percent_encoded",
+]
 
 Prehash = Literal["both", "apiKey", "uuid"]
+Booleans = Literal["lower", "title", "both"]
 
-# Which parameter names the signed text may use: protocol page, section 1.2, variants.
+# Which parameter names the signed text of a socket may use: section 1.2, variants.
 PREHASH_KEYS: dict[Prehash, tuple[str, ...]] = {
     "both": ("apiKey", "uuid"),
     "apiKey": ("apiKey",),
     "uuid": ("uuid",),
 }
 
+# How booleans are signed: section 7, question 2.
+BOOLEANS: dict[Booleans, tuple[tuple[str, str], ...]] = {
+    "lower": (("true", "false"),),
+    "title": (("True", "False"),),
+    "both": (("true", "false"), ("True", "False")),
+}
+
 _FUTURE_MS = 1_000  # a timestamp this far ahead is refused
 _WINDOW_MS = 5_000  # one older than this is, too; a socket's address cannot ask for another window
-_TS_DIGITS = 18
+_NUMBER_DIGITS = 18
 
 
 def is_percent_encoded(raw_query: str) -> bool:
@@ -33,11 +52,10 @@ def is_percent_encoded(raw_query: str) -> bool:
 
 
 class Verifier:
-    """Knows one key pair. Its repr shows neither half."""
+    """Checks the signed address of a socket."""
 
-    def __init__(self, api_key: str, api_secret: str, prehash: Prehash) -> None:
-        self._api_key = api_key
-        self._secret = api_secret.encode()
+    def __init__(self, keys: Keyring, prehash: Prehash) -> None:
+        self._keys = keys
         self._names = PREHASH_KEYS[prehash]
 
     def check(self, raw_query: str, now_ms: int) -> Refusal | None:
@@ -45,31 +63,82 @@ class Verifier:
         parameters = _parse(raw_query)
         if parameters.get("code") != "10":
             return refusals.INVALID_ARGS
-        known = _same(parameters.get("apiKey", ""), self._api_key)
-        if not known or is_percent_encoded(raw_query):
+        key = self.key(raw_query)
+        if key is None or is_percent_encoded(raw_query):
             return refusals.INVALID_KEY
         ts = parameters.get("ts", "")
-        if not (ts.isascii() and ts.isdigit() and len(ts) <= _TS_DIGITS):
-            return refusals.INVALID_TIMESTAMP
-        # The venue's rule (section 1.1, clock): ts < now + 1000 and now - ts <= window.
-        if not (int(ts) < now_ms + _FUTURE_MS and now_ms - int(ts) <= _WINDOW_MS):
-            return refusals.TIMESTAMP_EXPIRED
-        sign = parameters.get("sign", "")
-        # Every spelling is compared, so that the time taken does not say which one was near.
-        matches = [_same(sign, self._signature(name, ts)) for name in self._names]
-        return None if any(matches) else refusals.INVALID_SIGNATURE
+        if refusal := _check_time(ts, _WINDOW_MS, now_ms):
+            return refusal
+        prehashes = [f"GET/users/self/verify?{name}={key.api_key}&ts={ts}" for name in self._names]
+        is_signed = _is_signed(key, prehashes, parameters.get("sign", ""))
+        return None if is_signed else refusals.INVALID_SIGNATURE
 
-    def _signature(self, name: str, ts: str) -> str:
-        prehash = f"GET/users/self/verify?{name}={self._api_key}&ts={ts}"
-        return hmac.new(self._secret, prehash.encode(), hashlib.sha256).hexdigest().upper()
+    def key(self, raw_query: str) -> Key | None:
+        """Whose address it says it is."""
+        return self._keys.find(_parse(raw_query).get("apiKey", ""))
+
+
+class RestVerifier:
+    """Checks the signed headers of a REST request."""
+
+    def __init__(self, keys: Keyring, booleans: Booleans) -> None:
+        self._keys = keys
+        self._booleans = BOOLEANS[booleans]
+
+    def check(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        fields: dict[str, Any],
+        now_ms: int,
+    ) -> Key:
+        """Whose request it is, or raises what it is refused with. `headers` know no case."""
+        key = self._keys.find(headers.get("X-CC-APIKEY", ""))
+        if key is None:
+            raise RefusedError(refusals.INVALID_KEY)
+        ts = headers.get("ts", "")
+        window = headers.get("X-REQ-TS-DIFF") or str(_WINDOW_MS)
+        if not _is_number(window):
+            raise RefusedError(refusals.INVALID_TIMESTAMP)
+        if refusal := _check_time(ts, int(window), now_ms):
+            raise RefusedError(refusal)
+        prehashes = []
+        for true, false in self._booleans:
+            text = canonical(fields, true=true, false=false)
+            tail = f"uuid={key.api_key}&ts={ts}&x-req-ts-diff={window}"
+            prehashes.append(f"{method}{path}?{text}{'&' if text else ''}{tail}")
+        if not _is_signed(key, prehashes, headers.get("sign", "")):
+            raise RefusedError(refusals.INVALID_SIGNATURE)
+        return key
+
+
+def _check_time(ts: str, window_ms: int, now_ms: int) -> Refusal | None:
+    """The venue's rule (section 1.1, clock): ts < now + 1000 and now - ts <= window."""
+    if not _is_number(ts):
+        return refusals.INVALID_TIMESTAMP
+    is_timely = int(ts) < now_ms + _FUTURE_MS and now_ms - int(ts) <= window_ms
+    return None if is_timely else refusals.TIMESTAMP_EXPIRED
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS
+
+
+def _is_signed(key: Key, prehashes: list[str], sign: str) -> bool:
+    # Every spelling is compared, so that the time taken does not say which one was near.
+    secret = key.api_secret.encode()
+    made = (hmac.new(secret, _bytes(text), hashlib.sha256).hexdigest() for text in prehashes)
+    matches = [hmac.compare_digest(_bytes(sign), text.upper().encode()) for text in made]
+    return any(matches)
+
+
+def _bytes(text: str) -> bytes:
+    # What the other side sent need not be valid text.
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _parse(raw_query: str) -> dict[str, str]:
     """Names and values as they are on the wire: nothing is decoded, `+` stays `+`."""
     pairs = (part.partition("=") for part in raw_query.split("&"))
     return {name: value for name, _, value in pairs}
-
-
-def _same(given: str, expected: str) -> bool:
-    # As bytes: compare_digest takes text only when it is ASCII, and the caller chose this text.
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())

@@ -211,11 +211,11 @@ class Engine:
                 ts_ms=self.now_ms,
             )
             self.fills.setdefault(order.user_id, []).append(fill)
-            self._tell(fill)
+            self.tell(fill)
             position = self.ledger.accounts[order.user_id].positions[instrument.symbol]
             position.order_id = order.order_id
-            self._tell(PositionChanged(order.user_id, copy(position)))
-            self._tell(BalanceChanged(order.user_id))
+            self.tell(PositionChanged(order.user_id, copy(position)))
+            self.tell(BalanceChanged(order.user_id))
         for order in (maker, taker):
             if order is not None:
                 self._trim(order.user_id, instrument)
@@ -260,14 +260,14 @@ class Engine:
         order.updated_ms = self.now_ms
         del self._open[order.user_id][order.order_id]
         self._tell_order(order)
-        self._tell(BalanceChanged(order.user_id))
+        self.tell(BalanceChanged(order.user_id))
 
     def _tell_order(
         self, order: Order, match: tuple[int, int] | None = None, is_taker: bool = False
     ) -> None:
-        self._tell(OrderChanged(copy(order), match, is_taker))
+        self.tell(OrderChanged(copy(order), match, is_taker))
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)
 
@@ -372,5 +372,5 @@ class Engine:
                 )
             )
             after = self.ledger.accounts[user_id].positions[instrument.symbol]
-            self._tell(PositionChanged(user_id, copy(after)))
-            self._tell(BalanceChanged(user_id))
+            self.tell(PositionChanged(user_id, copy(after)))
+            self.tell(BalanceChanged(user_id))

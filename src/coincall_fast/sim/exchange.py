@@ -1,19 +1,22 @@
 """`Exchange`: the simulated venue as an object, its server in a thread of its own."""
 
 import asyncio
+import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from aiohttp import web
 
-from .auth import PREHASH_KEYS, Prehash, Verifier
+from .auth import BOOLEANS, PREHASH_KEYS, Booleans, Prehash
+from .gate import Habits, Throttle
 from .instruments import FUTURES, OPTIONS
-from .market import Market
+from .keys import MAKER, READ, TRADE, Key
 from .server import Refuse, Server, Switches
 from .session import Rules
+from .venue import EDITIONS, Edition, Venue
 
 __all__ = ["Exchange"]
 
@@ -30,7 +33,11 @@ class Exchange:
 
     seed                  the market; the same seed walks the same walk
     host, port            where to listen; port 0 takes a free one
-    api_key, api_secret   the one key pair it knows
+    api_key, api_secret   the first user's key pair; `add_user` gives more
+    permissions           of that key: "trade" and "maker" beside reading, which every key may
+    cash                  the dollars that it starts with
+    edition               of the documents: "today", "2023-09" or "2023-05"
+    flow                  how often the model's own takers come; 1 is a lively market, 0 none
     clock_offset_ms       how far the venue's clock is ahead of this machine's
     silence_s             a connection ends after this long without traffic either way
     prehash               which spelling of the signed text it accepts
@@ -38,6 +45,9 @@ class Exchange:
     options_period_ms, futures_period_ms   between pushes of a subscribed book
     lower_case_unsubscribe   whether "unsubscribe" is honoured beside "unSubscribe"
     max_queued_bytes      a reader that is this far behind is cut off
+    throttle              beyond a rate class: "code" 10605, HTTP "429", or "off"
+    makers_only           without that permission: HTTP "404", or the "code" 7001
+    booleans              signed as "lower" case, as Python's "title" case, or "both"
 
     Methods may be called from any thread. An error of the server is raised by the next call, at
     the latest by `close()`.
@@ -51,6 +61,10 @@ class Exchange:
         port: int = 0,
         api_key: str = _API_KEY,
         api_secret: str = _API_SECRET,
+        permissions: Iterable[str] = (READ, TRADE, MAKER),
+        cash: int = 1_000_000,
+        edition: Edition = "today",
+        flow: float = 1.0,
         clock_offset_ms: int = 0,
         silence_s: float = 30.0,
         prehash: Prehash = "both",
@@ -59,11 +73,20 @@ class Exchange:
         futures_period_ms: int = 200,
         lower_case_unsubscribe: bool = False,
         max_queued_bytes: int = 8 * 1024 * 1024,
+        throttle: Throttle = "code",
+        makers_only: Literal["404", "code"] = "404",
+        booleans: Booleans = "lower",
     ) -> None:
-        if prehash not in PREHASH_KEYS:
-            raise ValueError(f"prehash={prehash!r}: must be one of {', '.join(PREHASH_KEYS)}")
-        if refuse not in ("403", "frame"):
-            raise ValueError(f"refuse={refuse!r}: must be '403' or 'frame'")
+        for name, value, allowed in (
+            ("prehash", prehash, PREHASH_KEYS),
+            ("refuse", refuse, ("403", "frame")),
+            ("edition", edition, EDITIONS),
+            ("throttle", throttle, ("code", "429", "off")),
+            ("makers_only", makers_only, ("404", "code")),
+            ("booleans", booleans, BOOLEANS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
         if min(options_period_ms, futures_period_ms) < 1:
             raise ValueError("a push period is at least 1 ms")
         self.seed = seed
@@ -72,18 +95,24 @@ class Exchange:
         self.api_secret = api_secret
         self.clock_offset_ms = clock_offset_ms
         self._asked_port = self._port = port
-        self._prehash: Prehash = prehash
+        self._permissions = tuple(permissions)
+        self._cash = cash
+        self._edition: Edition = edition
+        self._flow = flow
         self._periods_ms = {OPTIONS: options_period_ms, FUTURES: futures_period_ms}
         self._switches = Switches(
             Rules(silence_s=silence_s, lower_case_unsubscribe=lower_case_unsubscribe),
+            Habits(throttle, makers_only),
             refuse,
+            prehash,
+            booleans,
             max_queued_bytes,
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._server: Server | None = None
-        self._market: Market | None = None
+        self._venue: Venue | None = None
         self._error: BaseException | None = None
 
     def __repr__(self) -> str:
@@ -97,10 +126,17 @@ class Exchange:
         if self._thread is not None:
             raise RuntimeError("the exchange is already running")
         self._error = None
-        self._market = Market(self.seed, self._now_ms(), step_ms=min(self._periods_ms.values()))
+        self._venue = Venue(
+            self.seed,
+            self._now_ms(),
+            step_ms=min(self._periods_ms.values()),
+            flow=self._flow,
+            edition=self._edition,
+        )
+        self._venue.open_account(self._cash, self.api_key, self.api_secret, *self._permissions)
         listening = threading.Event()
         self._thread = threading.Thread(
-            target=self._run, args=(self._market, listening), name="coincall-sim", daemon=True
+            target=self._run, args=(self._venue, listening), name="coincall-sim", daemon=True
         )
         self._thread.start()
         listening.wait()
@@ -139,9 +175,22 @@ class Exchange:
         """The symbols of "options" or "futures"; options nearest the money first."""
         if product not in self._periods_ms:
             raise ValueError(f"product {product!r}: must be one of {', '.join(self._periods_ms)}")
-        if self._market is None:
+        if self._venue is None:
             raise RuntimeError("the exchange is not running")
-        return self._market.symbols(product)
+        return self._venue.engine.market.symbols(product)
+
+    def add_user(
+        self, *, cash: int = 1_000_000, permissions: Iterable[str] = (READ, TRADE, MAKER)
+    ) -> Key:
+        """Another user, with a key of its own that goes with this run of the exchange."""
+
+        def open_account(server: Server) -> Key:
+            number = len(server.venue.engine.ledger.accounts)
+            api_key = f"{_API_KEY[:-4]}{number:03d}="
+            secret = hashlib.sha256(api_key.encode()).hexdigest()
+            return server.venue.open_account(cash, api_key, secret, *permissions)
+
+        return self._call(open_account)
 
     def book_frame(self, symbol: str) -> bytes:
         """The latest frame pushed of `symbol`; where nobody listens, the one of this moment.
@@ -181,6 +230,17 @@ class Exchange:
 
         self._call(apply)
 
+    def freeze(self, on: bool = True) -> None:
+        """Stops the model's prices and quotes, though time and trading go on; or resumes.
+
+        For tests that want to know what a book will be when their order comes.
+        """
+
+        def apply(server: Server) -> None:
+            server.venue.engine.market.is_frozen = on
+
+        self._call(apply)
+
     # The thread
 
     def _now_ms(self) -> int:
@@ -208,20 +268,19 @@ class Exchange:
         if loop is not None and stop is not None:
             loop.call_soon_threadsafe(stop.set)
 
-    def _run(self, market: Market, listening: threading.Event) -> None:
+    def _run(self, venue: Venue, listening: threading.Event) -> None:
         try:
-            asyncio.run(self._serve(market, listening))
+            asyncio.run(self._serve(venue, listening))
         except BaseException as error:
             self._error = self._error or error
         finally:
             self._loop = self._stop = self._server = None
             listening.set()
 
-    async def _serve(self, market: Market, listening: threading.Event) -> None:
+    async def _serve(self, venue: Venue, listening: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        verifier = Verifier(self.api_key, self.api_secret, self._prehash)
-        self._server = Server(market, verifier, self._now_ms, self._switches, self._fail)
+        self._server = Server(venue, self._now_ms, self._switches, self._fail)
         # No access log: it would hold signed addresses.
         runner = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=0.5)
         pushes: list[asyncio.Task[None]] = []

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from .connection import Connection
-from .market import Market
+from .venue import Venue
 from .wire import Renderer
 
 __all__ = ["Feed"]
@@ -15,10 +15,11 @@ _BATCH = 32  # frames pushed before other tasks get a turn
 class Feed:
     """Subscriptions and pushes of all symbols; used on the loop's thread only."""
 
-    def __init__(self, market: Market, now_ms: Callable[[], int]) -> None:
+    def __init__(self, venue: Venue, now_ms: Callable[[], int]) -> None:
         self.is_stalled = False  # nobody is pushed anything
         self.silenced: set[str] = set()  # symbols that are not pushed
-        self._market = market
+        self._engine = venue.engine
+        self._market = venue.engine.market
         self._now_ms = now_ms
         self._renderer = Renderer()
         # Connections in the order they came, which is the order they are served in.
@@ -27,7 +28,7 @@ class Feed:
 
     def subscribe(self, connection: Connection, symbols: Iterable[str]) -> None:
         """Adds a listener, who gets the whole book at once."""
-        self._market.advance(self._now_ms())
+        self._engine.advance(self._now_ms())
         for symbol in symbols:
             self._listeners.setdefault(symbol, {})[connection] = None
             if not self._is_held_back(symbol):
@@ -54,7 +55,7 @@ class Feed:
         self._market.instruments[symbol]  # KeyError for a symbol that is not listed
         if symbol in self._pushed:
             return self._pushed[symbol]
-        self._market.advance(self._now_ms())
+        self._engine.advance(self._now_ms())
         return self._text(symbol)
 
     async def run(self, product: str, period_ms: int) -> None:
@@ -70,7 +71,7 @@ class Feed:
             # Some systems' timers fire early; and a clock set back must not stop the pushes.
             while 0 < (wait_ms := due_ms - self._now_ms()) <= period_ms:
                 await asyncio.sleep(wait_ms / 1000)
-            self._market.advance(self._now_ms())
+            self._engine.advance(self._now_ms())
             await self._push(symbols)
 
     async def _push(self, symbols: Iterable[str]) -> None:

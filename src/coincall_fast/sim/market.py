@@ -145,6 +145,7 @@ class Market:
         after_step: Callable[[int], None] | None = None,
     ) -> None:
         self.after_step = after_step
+        self.is_frozen = False  # time passes, but prices and makers' quotes stand still
         self.start_ms = self.now_ms = start_ms
         self.step_ms = step_ms
         self.instruments = {listed.symbol: listed for listed in list_instruments(start_ms)}
@@ -181,12 +182,13 @@ class Market:
 
     def _step(self, dt_ms: int, *, whole: bool) -> None:
         self.now_ms += dt_ms
-        for underlying in self.underlyings.values():
-            underlying.step(dt_ms)
-        if whole:
-            for book in self.books.values():
-                book.clear()
-        self._move_books(dt_ms, whole=whole)
+        if not self.is_frozen:
+            for underlying in self.underlyings.values():
+                underlying.step(dt_ms)
+            if whole:
+                for book in self.books.values():
+                    book.clear()
+            self._move_books(dt_ms, whole=whole)
         if self.after_step is not None:
             self.after_step(dt_ms)
 

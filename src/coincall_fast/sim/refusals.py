@@ -20,7 +20,7 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-NO_PERMISSION = Refusal(7001, "No Permission.")
+NOT_ALLOWED = Refusal(7001, "not.allow")
 ILLEGAL = Refusal(10004, "Parameter illegal")
 NO_FUNDS = Refusal(10529, "Insufficient available balance.")
 NO_PRICE = Refusal(10530, "Please enter price")
@@ -31,6 +31,7 @@ NO_POSITION = Refusal(10536, "Insufficient open positions.")
 EXPIRED = Refusal(10540, "Order has expired.")
 TOO_MANY_STOPS = Refusal(10541, "The number of stop orders exceeds the maximum limit.")
 NO_STOP_PRICE = Refusal(10542, "Please enter stop price")
+NOT_AUTHORIZED = Refusal(10554, "You are not authorized to execute this request.")
 TIMESTAMP_EXPIRED = Refusal(10557, "Timestamp request expired.")
 INVALID_KEY = Refusal(10560, "Invalid CC-ACCESS-KEY.")
 INVALID_TIMESTAMP = Refusal(10561, "Invalid CC-ACCESS-TIMESTAMP.")

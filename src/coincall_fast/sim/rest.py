@@ -11,8 +11,10 @@ from . import refusals
 from .instruments import FUTURES, LIMITS, OPTIONS, PAIRS, Instrument, Pair
 from .ladder import Level
 from .market import SCALE, Book, Market
+from .numerals import decimal_text, fixed, plain
 from .refusals import RefusedError
-from .wire import decimal_text
+from .ticker import Ticker, open_interest_e8, quote, ticker
+from .venue import Venue
 
 __all__ = [
     "config",
@@ -25,7 +27,6 @@ __all__ = [
 ]
 
 _DEPTHS = (1, 10, 20, 50, 100)
-_FUNDING_MS = 8 * 3_600_000
 
 
 def config() -> dict[str, Any]:
@@ -143,13 +144,11 @@ def futures_depth(market: Market, ticker: str, depth: str, now_ms: int) -> dict[
     }
 
 
-def futures_symbols(market: Market, now_ms: int) -> list[dict[str, Any]]:
-    """GET /open/futures/market/symbol/v1. No trades yet: volumes are 0, the price is the mark."""
+def futures_symbols(venue: Venue) -> list[dict[str, Any]]:
+    """GET /open/futures/market/symbol/v1."""
     rows = []
     for pair in PAIRS:
-        underlying = market.underlyings[pair.name]
-        price = _on_tick(underlying.fair, pair)
-        open_price = _on_tick(underlying.open, pair)
+        now = _perpetual(venue, pair)
         rows.append(
             {
                 "contractId": pair.contract_id,
@@ -158,18 +157,18 @@ def futures_symbols(market: Market, now_ms: int) -> list[dict[str, Any]]:
                 "displayName": f"{pair.base}-PERP",
                 "baseToken": pair.base,
                 "quoteToken": "USD",
-                "price": price,
-                "changeRate": round(price / open_price - 1, 4),
-                "changePrice": round(price - open_price, 8),
-                "markPrice": round(underlying.fair, 8),
-                "indexPrice": round(underlying.fair, 3),
-                "price24hHigh": _on_tick(underlying.high, pair),
-                "price24hLow": _on_tick(underlying.low, pair),
-                "volumeUsd24h": 0,
-                "volume24h": 0,
+                "price": plain(now.last_e8),
+                "changeRate": now.change_rate,
+                "changePrice": plain(now.change_e8),
+                "markPrice": plain(now.mark_e8),
+                "indexPrice": plain(now.index_e8),
+                "price24hHigh": plain(now.high_e8),
+                "price24hLow": plain(now.low_e8),
+                "volumeUsd24h": plain(now.value_e8),
+                "volume24h": plain(now.volume_e8),
                 # Digits of a date, not milliseconds, as printed.
-                "ts": int(datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%d%H%M%S")),
-                "price24hOpen": open_price,
+                "ts": int(f"{datetime.fromtimestamp(venue.now_ms / 1000, UTC):%Y%m%d%H%M%S}"),
+                "price24hOpen": plain(now.open_e8),
                 "hasOption": True,
                 "sortIdx": None,
             }
@@ -177,43 +176,50 @@ def futures_symbols(market: Market, now_ms: int) -> list[dict[str, Any]]:
     return rows
 
 
-def futures_instruments(market: Market, now_ms: int) -> list[dict[str, Any]]:
+def futures_instruments(venue: Venue) -> list[dict[str, Any]]:
     """GET /open/futures/market/instruments/v1: snake case, numbers as text.
 
-    From the venue's later docs; not in the seeds. Funding and open interest are 0 until there is
-    trading.
+    From the venue's later docs; not in the seeds.
     """
     rows = []
     for pair in PAIRS:
-        underlying = market.underlyings[pair.name]
-        book = market.books[pair.name]
-        price = _padded(underlying.fair, pair)
+        now = _perpetual(venue, pair)
+        listed = venue.engine.market.instruments[pair.name]
+        best = quote(venue.engine, listed)
+        open_interest = open_interest_e8(venue.engine, listed)
+        due_ms = venue.funding.next_ms(venue.now_ms)
+        rate = str(fixed(venue.funding.rate_e8(pair.name, due_ms)))
+        price, value = str(fixed(now.last_e8)), decimal_text(now.value_e8)
         rows.append(
             {
                 "ticker_id": _ticker(pair),
                 "base_currency": pair.base,
                 "quote_currency": "USD",
                 "last_price": price,
-                "base_volume": "0",
-                "usd_volume": "0",
-                "quote_volume": "0",
-                "bid": _best(book.instrument, book.bids),
-                "ask": _best(book.instrument, book.asks),
-                "high": str(_on_tick(underlying.high, pair)),
-                "low": str(_on_tick(underlying.low, pair)),
+                "base_volume": decimal_text(now.volume_e8),
+                "usd_volume": value,
+                "quote_volume": value,
+                "bid": decimal_text(best.bid_e8),
+                "ask": decimal_text(best.ask_e8),
+                "high": decimal_text(now.high_e8),
+                "low": decimal_text(now.low_e8),
                 "product_type": "Perpetual",
-                "open_interest": "0",
-                "open_interest_usd": "0",
-                "index_price": f"{underlying.fair:.8f}",
-                "funding_rate": "0",
-                "next_funding_rate": "0",
-                "next_funding_rate_timestamp": (now_ms // _FUNDING_MS + 1) * _FUNDING_MS,
+                "open_interest": decimal_text(open_interest),
+                "open_interest_usd": decimal_text(open_interest * now.index_e8 // SCALE),
+                "index_price": str(fixed(now.index_e8)),
+                "funding_rate": rate,
+                "next_funding_rate": rate,
+                "next_funding_rate_timestamp": due_ms,
                 "contract_type": "Vanilla",
                 "contract_price": price,
                 "contract_price_currency": "USD",
             }
         )
     return rows
+
+
+def _perpetual(venue: Venue, pair: Pair) -> Ticker:
+    return ticker(venue.engine, venue.engine.market.instruments[pair.name])
 
 
 def _future(market: Market, symbol: str) -> Book:
@@ -233,20 +239,8 @@ def _levels(instrument: Instrument, levels: Sequence[Level]) -> list[dict[str, s
     ]
 
 
-def _best(instrument: Instrument, levels: Sequence[Level]) -> str:
-    return decimal_text(levels[0][0] * instrument.tick_e8) if levels else "0"
-
-
 def _ticker(pair: Pair) -> str:
     return f"{pair.base}-USD"
-
-
-def _on_tick(price: float, pair: Pair) -> float:
-    return round(price * SCALE / pair.future_tick_e8) * pair.future_tick_e8 / SCALE
-
-
-def _padded(price: float, pair: Pair) -> str:
-    return f"{_on_tick(price, pair):.8f}"
 
 
 def _decimals(unit_e8: int) -> int:

@@ -1,20 +1,21 @@
-"""Routes and sockets: the HTTP and WebSocket surface over the market, the feed and the sessions."""
+"""Routes and sockets: the HTTP and WebSocket surface over the venue, the feed and the sessions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from . import rest, wire
-from .auth import Verifier, is_percent_encoded
+from . import gate, wire
+from .auth import Booleans, Prehash, RestVerifier, Verifier, is_percent_encoded
 from .connection import Connection
+from .endpoints import Endpoint
 from .feed import Feed
+from .gate import Gate, Habits
 from .instruments import FUTURES, OPTIONS
-from .market import Market
-from .refusals import RefusedError
 from .session import Rules, Session
+from .venue import Venue
 
 __all__ = ["Refuse", "Server", "Switches"]
 
@@ -30,7 +31,10 @@ class Switches(NamedTuple):
     """How the server behaves where the venue's documents leave a choice."""
 
     rules: Rules
+    habits: Habits
     refuse: Refuse
+    prehash: Prehash
+    booleans: Booleans
     max_queued_bytes: int
 
 
@@ -39,16 +43,16 @@ class Server:
 
     def __init__(
         self,
-        market: Market,
-        verifier: Verifier,
+        venue: Venue,
         now_ms: Callable[[], int],
         switches: Switches,
         on_error: Callable[[Exception], None],
     ) -> None:
-        self.feed = Feed(market, now_ms)
+        self.feed = Feed(venue, now_ms)
         self.connections: set[Connection] = set()
-        self._market = market
-        self._verifier = verifier
+        self.venue = venue
+        self._verifier = Verifier(venue.keys, switches.prehash)
+        self._gate = Gate(venue, RestVerifier(venue.keys, switches.booleans), switches.habits)
         self._now_ms = now_ms
         self._switches = switches
         self._on_error = on_error
@@ -59,14 +63,7 @@ class Server:
             [
                 web.get("/options", self._options_socket),
                 web.get("/futures", self._futures_socket),
-                web.get("/time", self._time),
-                web.get("/open/public/config/v1", self._config),
-                web.get("/open/option/getInstruments/{base}", self._instruments),
-                web.get("/open/option/order/orderbook/v1/{symbol}", self._options_book),
-                web.get("/open/futures/market/symbol/v1", self._futures_symbols),
-                web.get("/open/futures/market/instruments/v1", self._futures_instruments),
-                web.get("/open/futures/order/orderbook/v1/{symbol}", self._futures_book),
-                web.get("/open/futures/market/orderbook", self._futures_depth),
+                *self._gate.routes(self._rest),
             ]
         )
         return app
@@ -84,11 +81,9 @@ class Server:
 
     @web.middleware
     async def _report(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Answers refusals with their envelope, and hands on what is a bug of this package."""
+        """Hands on what is a bug of this package."""
         try:
             return await handler(request)
-        except RefusedError as refused:
-            return _json(wire.envelope(None, code=refused.refusal.code, msg=refused.refusal.msg))
         except (web.HTTPException, ConnectionError):
             raise
         except Exception as error:
@@ -107,8 +102,7 @@ class Server:
         raw_query = request.raw_path.partition("?")[2]
         refusal = self._verifier.check(raw_query, self._now_ms())
         if refusal and (self._switches.refuse == "403" or is_percent_encoded(raw_query)):
-            body = wire.envelope(None, code=refusal.code, msg=refusal.msg)
-            return _json(body, status=403)
+            return gate.refusal(refusal, status=403)
         socket = web.WebSocketResponse(
             timeout=_CLOSE_WAIT_S, compress=False, max_msg_size=_MAX_REQUEST_BYTES
         )
@@ -125,7 +119,7 @@ class Server:
         self, socket: web.WebSocketResponse, transport: asyncio.Transport, product: str
     ) -> None:
         loop = asyncio.get_running_loop()
-        symbols = frozenset(self._market.symbols(product))
+        symbols = frozenset(self.venue.engine.market.symbols(product))
         session = Session(symbols, self._switches.rules, loop.time())
         connection = Connection(socket, transport, session, self._switches.max_queued_bytes)
         self.connections.add(connection)
@@ -159,38 +153,8 @@ class Server:
             self.feed.unsubscribe(connection, reply.unsubscribe)
             self.feed.subscribe(connection, reply.subscribe)
 
-    # Public REST
+    # REST
 
-    async def _time(self, request: web.Request) -> web.Response:
-        return _json(wire.envelope({"serverTime": self._now_ms()}, msg=None))
-
-    async def _config(self, request: web.Request) -> web.Response:
-        return _json(wire.envelope(rest.config()))
-
-    async def _instruments(self, request: web.Request) -> web.Response:
-        return self._answer(rest.instruments(self._market, request.match_info["base"]))
-
-    async def _options_book(self, request: web.Request) -> web.Response:
-        return self._answer(rest.options_book(self._market, request.match_info["symbol"]))
-
-    async def _futures_symbols(self, request: web.Request) -> web.Response:
-        return self._answer(rest.futures_symbols(self._market, self._now_ms()), "success")
-
-    async def _futures_instruments(self, request: web.Request) -> web.Response:
-        return self._answer(rest.futures_instruments(self._market, self._now_ms()))
-
-    async def _futures_book(self, request: web.Request) -> web.Response:
-        book = rest.futures_book(self._market, request.match_info["symbol"])
-        return self._answer(book, "success")
-
-    async def _futures_depth(self, request: web.Request) -> web.Response:
-        ticker = request.query.get("symbol", "")
-        depth = request.query.get("depth", "1")
-        return self._answer(rest.futures_depth(self._market, ticker, depth, self._now_ms()))
-
-    def _answer(self, data: Any, msg: str = "Success") -> web.Response:
-        return _json(wire.envelope(data, msg=msg))
-
-
-def _json(body: str, *, status: int = 200) -> web.Response:
-    return web.Response(text=body, status=status, content_type="application/json")
+    async def _rest(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
+        self.venue.engine.advance(self._now_ms())
+        return await self._gate.answer(request, endpoint)

@@ -4,20 +4,18 @@ Today's edition (`sz`), compact JSON, keys in the order of the printed samples, 
 the venue's habits.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from .instruments import FUTURES, OPTIONS, Instrument
 from .ladder import Level
+from .numerals import compact, decimal_text
 from .refusals import Refusal
 
 __all__ = [
     "HEARTBEAT_ACK",
     "Renderer",
     "ack",
-    "compact",
-    "decimal_text",
     "envelope",
     "failure",
     "refused_frame",
@@ -28,10 +26,6 @@ _CHANNEL = {OPTIONS: 5, FUTURES: 32}  # dt of orderBook: protocol page, sections
 _CACHED_LEVELS = 800  # of each book: four times what a frame can hold
 
 HEARTBEAT_ACK = '{"c":11,"rc":1}'  # seed 003, HeartBeat
-
-
-def compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def ack(action: str) -> str:
@@ -56,15 +50,12 @@ def refused_frame(refusal: Refusal) -> str:
     return compact({"c": refusal.code, "msg": refusal.msg})
 
 
-def envelope(data: Any, *, code: int = 0, msg: str | None = "Success") -> str:
+def envelope(
+    data: Any, *, code: int | str = 0, msg: str | None = "Success", has_i18n: bool = True
+) -> str:
     """A REST body (protocol page, section 2)."""
-    return compact({"code": code, "msg": msg, "i18nArgs": None, "data": data})
-
-
-def decimal_text(value_e8: int) -> str:
-    """The shortest exact text: `26450`, `0.686`."""
-    whole, fraction = divmod(value_e8, _SCALE)
-    return f"{whole}.{fraction:08d}".rstrip("0") if fraction else str(whole)
+    i18n = {"i18nArgs": None} if has_i18n else {}
+    return compact({"code": code, "msg": msg, **i18n, "data": data})
 
 
 def _size_text(size_e8: int, habit: int) -> str:

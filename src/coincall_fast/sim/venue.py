@@ -1,0 +1,49 @@
+"""The whole state of the exchange in one object, from which everything is told."""
+
+from typing import Literal
+
+from .desk import Desk
+from .engine import Engine
+from .funding import Funding
+from .keys import Key, Keyring
+
+__all__ = ["EDITIONS", "Edition", "Venue"]
+
+# Of the documents: `today` and the two of 2023, May's (seed 001) and September's (seed 003).
+Edition = Literal["today", "2023-09", "2023-05"]
+EDITIONS: tuple[Edition, ...] = ("today", "2023-09", "2023-05")
+
+_FIRST_USER = 8_095_151_726  # the printed samples' (seed 003)
+_E16 = 10**16
+
+
+class Venue:
+    """One exchange: its engine, its rules and those who may use it."""
+
+    def __init__(
+        self,
+        seed: int,
+        start_ms: int,
+        *,
+        step_ms: int = 100,
+        flow: float = 1.0,
+        edition: Edition = "today",
+    ) -> None:
+        self.edition = edition
+        self.engine = Engine(seed, start_ms, step_ms=step_ms, flow=flow)
+        self.desk = Desk(self.engine)
+        self.funding = Funding(self.engine, seed)
+        self.keys = Keyring()
+        self._users = 0
+
+    @property
+    def now_ms(self) -> int:
+        return self.engine.now_ms
+
+    def open_account(self, cash: int, api_key: str, api_secret: str, *permissions: str) -> Key:
+        """A new user with so many dollars, and the key to the account."""
+        key = Key(api_key, api_secret, _FIRST_USER + self._users, frozenset(permissions))
+        self.keys.add(key)
+        self._users += 1
+        self.engine.ledger.open(key.user_id, cash * _E16)
+        return key
