@@ -245,7 +245,7 @@ def test_subscribe_a_list(exchange: Exchange, connect: Callable[..., Any]) -> No
         ("options", "subscribe", "BTCUSD", "orderBook", 10574),  # the other product's
         ("futures", "subscribe", ["BTCUSD", "DOGE"], "orderBook", 10574),
         ("futures", "subscribe", ["BTCUSD"] * 101, "orderBook", 10572),
-        ("futures", "subscribe", "BTCUSD", "lastTrade", 10586),
+        ("futures", "subscribe", "BTCUSD", "bsInfo", 10586),
         ("futures", "unsubscribe", "BTCUSD", "orderBook", 10593),
         ("futures", "shout", "BTCUSD", "orderBook", 10593),
     ],

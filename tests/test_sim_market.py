@@ -13,6 +13,7 @@ from coincall_fast.sim import black76
 from coincall_fast.sim.market import SCALE, Market, implied_vol
 from coincall_fast.sim.numerals import decimal_text
 from coincall_fast.sim.session import Rules, Session
+from coincall_fast.sim.topics import Catalog, Topic
 from coincall_fast.sim.wire import Renderer
 
 CONFORMANCE = Path(__file__).parent / "conformance"
@@ -229,7 +230,7 @@ def test_numbers_have_the_venues_habits() -> None:
 
 
 def session(**rules: Any) -> Session:
-    return Session({"BTCUSD", "ETHUSD"}, Rules(**rules), now_s=0.0)
+    return Session(Catalog("futures", {"BTCUSD", "ETHUSD"}), Rules(**rules), now_s=0.0)
 
 
 def request(action: str, symbol: Any = "BTCUSD", data_type: str = "orderBook") -> str:
@@ -275,7 +276,9 @@ def test_silence_ends_when_anything_is_heard_or_sent() -> None:
         (request("subscribe", []), 10570),
         (request("subscribe", {"BTCUSD": 1}), 10570),
         ('{"action":"subscribe","dataType":"orderBook"}', 10570),
-        (request("subscribe", data_type="kline"), 10586),
+        (request("subscribe", data_type="kline"), 10570),
+        (request("subscribe", data_type="bsInfo"), 10586),
+        (request("subscribe", data_type="fillSignal"), 10586),
         ('{"action":"subscribe"}', 10586),
         (request("unsubscribe"), 10593),
         (request("login"), 10593),
@@ -296,4 +299,4 @@ def test_a_refused_request_does_nothing(text: str | bytes, code: int | None) -> 
 def test_lower_case_unsubscribe_is_a_switch() -> None:
     reply = session(lower_case_unsubscribe=True).receive(request("unsubscribe"), 1.0)
     assert json.loads(reply.text) == {"action": "UNSUBSCRIBE", "result": "success"}
-    assert reply.unsubscribe == ("BTCUSD",)
+    assert reply.unsubscribe == (Topic("futures", "orderBook", "BTCUSD"),)

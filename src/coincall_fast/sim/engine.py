@@ -178,7 +178,9 @@ class Engine:
         trade_id = self.next_id()
         if maker is None:
             self.market.books[instrument.symbol].sides[side.other].take_from_model(lots)
-        self.tape.add(Print(trade_id, instrument.symbol, price, lots, side, self.now_ms))
+        printed = Print(trade_id, instrument.symbol, price, lots, side, self.now_ms)
+        self.tape.add(printed)
+        self.tell(printed)
         if maker is None and taker is None:
             return
         limits = LIMITS[instrument.product]

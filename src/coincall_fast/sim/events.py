@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from .accounts import Position
 from .orders import Order
+from .tape import Print
 
 __all__ = ["BalanceChanged", "Event", "Filled", "OrderChanged", "PositionChanged"]
 
@@ -45,4 +46,4 @@ class BalanceChanged(NamedTuple):
     user_id: int
 
 
-Event = OrderChanged | Filled | PositionChanged | BalanceChanged
+Event = OrderChanged | Filled | PositionChanged | BalanceChanged | Print

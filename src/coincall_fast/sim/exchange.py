@@ -11,6 +11,7 @@ from typing import Literal, Self, TypeVar
 from aiohttp import web
 
 from .auth import BOOLEANS, PREHASH_KEYS, Booleans, Prehash
+from .feed import Taste
 from .gate import Habits, Throttle
 from .instruments import FUTURES, OPTIONS
 from .keys import MAKER, READ, TRADE, Key
@@ -48,6 +49,9 @@ class Exchange:
     throttle              beyond a rate class: "code" 10605, HTTP "429", or "off"
     makers_only           without that permission: HTTP "404", or the "code" 7001
     booleans              signed as "lower" case, as Python's "title" case, or "both"
+    pushes_first          whether private pushes come before the answer to the request
+    repeats_unchanged     whether a book that has not changed is pushed again; as the edition says
+    ticker_texts          whether the numbers of `bsInfo` are strings
 
     Methods may be called from any thread. An error of the server is raised by the next call, at
     the latest by `close()`.
@@ -76,6 +80,9 @@ class Exchange:
         throttle: Throttle = "code",
         makers_only: Literal["404", "code"] = "404",
         booleans: Booleans = "lower",
+        pushes_first: bool = False,
+        repeats_unchanged: bool | None = None,
+        ticker_texts: bool = False,
     ) -> None:
         for name, value, allowed in (
             ("prehash", prehash, PREHASH_KEYS),
@@ -103,10 +110,15 @@ class Exchange:
         self._switches = Switches(
             Rules(silence_s=silence_s, lower_case_unsubscribe=lower_case_unsubscribe),
             Habits(throttle, makers_only),
+            Taste(
+                edition == "today" if repeats_unchanged is None else repeats_unchanged,
+                ticker_texts,
+            ),
             refuse,
             prehash,
             booleans,
             max_queued_bytes,
+            pushes_first,
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -288,8 +300,10 @@ class Exchange:
             await runner.setup()
             await web.TCPSite(runner, self.host, self._asked_port).start()
             self._port = runner.addresses[0][1]
-            for product, period_ms in self._periods_ms.items():
-                push = asyncio.create_task(self._server.feed.run(product, period_ms))
+            feed = self._server.feed
+            rounds = [feed.run(product, period) for product, period in self._periods_ms.items()]
+            for run in (*rounds, feed.run_tickers()):
+                push = asyncio.create_task(run)
                 push.add_done_callback(self._push_ended)
                 pushes.append(push)
             listening.set()

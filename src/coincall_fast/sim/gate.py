@@ -49,10 +49,10 @@ class Gate:
 
         return [route(endpoint) for endpoint in ENDPOINTS]
 
-    async def answer(self, request: web.Request, endpoint: Endpoint) -> web.Response:
+    def answer(self, request: web.Request, body: str, endpoint: Endpoint) -> web.Response:
         """The whole way of one request. Refusals are answered with HTTP 200 and their code."""
         try:
-            fields = await _fields(request)
+            fields = _fields(request, body)
             key = self._key(request, endpoint, fields)
             self._count(request, endpoint, key)
             call = Call(self._venue, key, endpoint.product, dict(request.match_info), fields)
@@ -61,8 +61,8 @@ class Gate:
             return refusal(refused.refusal)
         if self._venue.edition != "today" and endpoint.later:
             data = _without(data, endpoint.later)
-        body = wire.envelope(data, code=endpoint.code, msg=endpoint.msg, has_i18n=endpoint.has_i18n)
-        return _json(body)
+        text = wire.envelope(data, code=endpoint.code, msg=endpoint.msg, has_i18n=endpoint.has_i18n)
+        return _json(text)
 
     def _key(self, request: web.Request, endpoint: Endpoint, fields: dict[str, Any]) -> Key:
         if endpoint.permission is None:
@@ -99,11 +99,10 @@ def _json(body: str, *, status: int = 200) -> web.Response:
     return web.Response(text=body, status=status, content_type="application/json")
 
 
-async def _fields(request: web.Request) -> dict[str, Any]:
+def _fields(request: web.Request, body: str) -> dict[str, Any]:
     """What the request asks for: the query of a GET, the body of a POST."""
     if request.method == "GET":
         return params.from_query(request.rel_url.raw_query_string)
-    body = await request.text()
     if not body:
         return {}
     if request.content_type == "application/json":

@@ -14,7 +14,15 @@ from .market import SCALE
 from .orders import Order, Side
 from .valuation import Valuation
 
-__all__ = ["DEFAULT_LEVERAGE", "Summary", "order_margin", "position_margin", "summarise", "upnl"]
+__all__ = [
+    "DEFAULT_LEVERAGE",
+    "Summary",
+    "liquidation_e8",
+    "order_margin",
+    "position_margin",
+    "summarise",
+    "upnl",
+]
 
 DEFAULT_LEVERAGE = 5  # as printed (seed 003, futures positions)
 
@@ -66,6 +74,12 @@ def order_margin(order: Order, account: Account, valuation: Valuation) -> int:
     if order.side is Side.BUY:
         return value
     return _short_option(instrument, lots, valuation, maintenance=False)
+
+
+def liquidation_e8(position: Position, summary: Summary, mark_e8: int) -> int:
+    """Where the mark would have to go for the balance to fall to the maintenance margin."""
+    lots = position.lots * position.instrument.lot_e8
+    return mark_e8 - (summary.margin_balance - summary.maintenance) // lots
 
 
 def summarise(account: Account, orders: Iterable[Order], valuation: Valuation) -> Summary:

@@ -11,10 +11,12 @@ from . import gate, wire
 from .auth import Booleans, Prehash, RestVerifier, Verifier, is_percent_encoded
 from .connection import Connection
 from .endpoints import Endpoint
-from .feed import Feed
+from .feed import Feed, Taste
 from .gate import Gate, Habits
 from .instruments import FUTURES, OPTIONS
+from .keys import READ
 from .session import Rules, Session
+from .topics import PRIVATE, Catalog, Topic
 from .venue import Venue
 
 __all__ = ["Refuse", "Server", "Switches"]
@@ -32,10 +34,12 @@ class Switches(NamedTuple):
 
     rules: Rules
     habits: Habits
+    taste: Taste
     refuse: Refuse
     prehash: Prehash
     booleans: Booleans
     max_queued_bytes: int
+    pushes_first: bool  # before the answer to the request that they come of
 
 
 class Server:
@@ -48,7 +52,7 @@ class Server:
         switches: Switches,
         on_error: Callable[[Exception], None],
     ) -> None:
-        self.feed = Feed(venue, now_ms)
+        self.feed = Feed(venue, now_ms, switches.taste)
         self.connections: set[Connection] = set()
         self.venue = venue
         self._verifier = Verifier(venue.keys, switches.prehash)
@@ -112,20 +116,25 @@ class Server:
             await socket.close(code=WSCloseCode.POLICY_VIOLATION)
             return socket
         if request.transport is not None:  # None: the peer has already gone
-            await self._serve(socket, request.transport, product)
+            key = self._verifier.key(raw_query)
+            assert key is not None
+            await self._serve(socket, request.transport, product, key.user_id)
         return socket
 
     async def _serve(
-        self, socket: web.WebSocketResponse, transport: asyncio.Transport, product: str
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        product: str,
+        user_id: int,
     ) -> None:
         loop = asyncio.get_running_loop()
-        symbols = frozenset(self.venue.engine.market.symbols(product))
-        session = Session(symbols, self._switches.rules, loop.time())
+        session = Session(self._catalog(product), self._switches.rules, loop.time())
         connection = Connection(socket, transport, session, self._switches.max_queued_bytes)
         self.connections.add(connection)
         writer = asyncio.create_task(connection.write())
         try:
-            await self._read(connection)
+            await self._read(connection, user_id)
         finally:
             self.feed.leave(connection)
             self.connections.discard(connection)
@@ -133,7 +142,7 @@ class Server:
             with suppress(asyncio.CancelledError):
                 await writer
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: Connection, user_id: int) -> None:
         """Answers requests until the peer leaves or the silence has lasted too long."""
         loop = asyncio.get_running_loop()
         socket, session = connection.socket, connection.session
@@ -150,11 +159,40 @@ class Server:
                 return
             reply = session.receive(message.data, loop.time())
             connection.send(reply.text)
-            self.feed.unsubscribe(connection, reply.unsubscribe)
-            self.feed.subscribe(connection, reply.subscribe)
+            self.feed.unsubscribe(connection, _owned(reply.unsubscribe, user_id))
+            self.feed.subscribe(connection, _owned(reply.subscribe, user_id))
+
+    def _catalog(self, product: str) -> Catalog:
+        market = self.venue.engine.market
+        expiries = {
+            (listed.pair.name, listed.terms.expiry_ms)
+            for listed in market.instruments.values()
+            if listed.terms is not None
+        }
+        symbols = frozenset(market.symbols(product))
+        return Catalog(product, symbols, expiries, self.venue.edition)
 
     # REST
 
     async def _rest(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
-        self.venue.engine.advance(self._now_ms())
-        return await self._gate.answer(request, endpoint)
+        body = await request.text()
+        self.feed.advance()
+        if self._switches.pushes_first:
+            response = self._gate.answer(request, body, endpoint)
+            self.feed.flush()
+            return response
+        # The answer goes out before what it answers is told.
+        self.feed.hold()
+        try:
+            response = self._gate.answer(request, body, endpoint)
+            if endpoint.permission not in (None, READ):  # else there is nothing to tell
+                await response.prepare(request)
+                await response.write_eof()
+        finally:
+            self.feed.release()
+        return response
+
+
+def _owned(topics: tuple[Topic, ...], user_id: int) -> list[Topic]:
+    """Private topics are those of whoever asks."""
+    return [t._replace(user_id=user_id) if t.channel in PRIVATE else t for t in topics]

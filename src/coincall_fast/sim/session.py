@@ -5,16 +5,14 @@ Protocol page, section 3.1, and seed 000, its notice on keeping a connection.
 
 import json
 from collections import deque
-from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from . import refusals
 from .refusals import RefusedError
+from .topics import Catalog, Topic
 from .wire import HEARTBEAT_ACK, ack, failure, refused_frame
 
 __all__ = ["Reply", "Rules", "Session"]
-
-_MAX_SYMBOLS = 100  # in one request: section 3.1, batch
 
 
 class Rules(NamedTuple):
@@ -29,15 +27,15 @@ class Reply(NamedTuple):
     """The answer to one request, which goes out before its effects, and the effects."""
 
     text: str
-    subscribe: tuple[str, ...] = ()
-    unsubscribe: tuple[str, ...] = ()
+    subscribe: tuple[Topic, ...] = ()
+    unsubscribe: tuple[Topic, ...] = ()
 
 
 class Session:
     """The state of one connection to one product. Times are seconds of any monotonic clock."""
 
-    def __init__(self, symbols: Collection[str], rules: Rules, now_s: float) -> None:
-        self._symbols = symbols
+    def __init__(self, catalog: Catalog, rules: Rules, now_s: float) -> None:
+        self._catalog = catalog
         self._rules = rules
         self._heard_s = now_s
         self._arrivals: deque[float] = deque(maxlen=rules.messages_per_s)
@@ -72,30 +70,14 @@ class Session:
             return Reply(HEARTBEAT_ACK)
         try:
             if action == "subscribe":
-                return Reply(ack("subscribe"), subscribe=self._wanted(request))
+                return Reply(ack("subscribe"), subscribe=self._catalog.topics(request))
             if action == "unSubscribe" or (
                 action == "unsubscribe" and self._rules.lower_case_unsubscribe
             ):
-                return Reply(ack("unsubscribe"), unsubscribe=self._wanted(request))
+                return Reply(ack("unsubscribe"), unsubscribe=self._catalog.topics(request))
         except RefusedError as refused:
             return Reply(failure(action, refused.refusal))
         return Reply(failure(action, refusals.invalid_op(action)))
-
-    def _wanted(self, request: dict[str, Any]) -> tuple[str, ...]:
-        """The symbols of a request: all of them are right, or the request does nothing."""
-        if request.get("dataType") != "orderBook":
-            raise RefusedError(refusals.CHANNEL_FAILED)
-        payload = request.get("payload")
-        wanted = payload.get("symbol") if isinstance(payload, dict) else None
-        if isinstance(wanted, str):
-            wanted = [wanted]
-        if not wanted or not isinstance(wanted, list):
-            raise RefusedError(refusals.NO_SYMBOL)
-        if len(wanted) > _MAX_SYMBOLS:
-            raise RefusedError(refusals.TOO_MANY_SYMBOLS)
-        if not all(isinstance(symbol, str) and symbol in self._symbols for symbol in wanted):
-            raise RefusedError(refusals.UNKNOWN_INSTRUMENT)
-        return tuple(dict.fromkeys(wanted))
 
 
 def _parse(text: str | bytes) -> dict[str, Any] | None:

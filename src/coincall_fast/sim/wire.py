@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _SCALE = 100_000_000
-_CHANNEL = {OPTIONS: 5, FUTURES: 32}  # dt of orderBook: protocol page, sections 3.2 and 3.3
+BOOK_DT = {OPTIONS: 5, FUTURES: 32}  # protocol page, sections 3.2 and 3.3
 _CACHED_LEVELS = 800  # of each book: four times what a frame can hold
 
 HEARTBEAT_ACK = '{"c":11,"rc":1}'  # seed 003, HeartBeat
@@ -72,8 +72,9 @@ def _size_text(size_e8: int, habit: int) -> str:
 class _LevelTexts(dict[Level, str]):
     """Level -> JSON text. Most levels of a push were in the one before, and cost one lookup."""
 
-    def __init__(self, tick_e8: int, lot_e8: int) -> None:
+    def __init__(self, tick_e8: int, lot_e8: int, *, is_first: bool) -> None:
         super().__init__()
+        self._is_first = is_first
         self._tick_e8 = tick_e8
         self._lot_e8 = lot_e8
 
@@ -81,17 +82,25 @@ class _LevelTexts(dict[Level, str]):
         if len(self) >= _CACHED_LEVELS:
             self.clear()
         price, size = level
+        price_text, size_e8 = decimal_text(price * self._tick_e8), size * self._lot_e8
+        if self._is_first:  # seed 001: the size is a number
+            text = self[level] = f'{{"pr":"{price_text}","v":{decimal_text(size_e8)}}}'
+            return text
         # The habit hangs on the level alone, so that a level keeps its text while it stands.
-        size_text = _size_text(size * self._lot_e8, (price * 31 + size) % 16)
-        text = f'{{"pr":"{decimal_text(price * self._tick_e8)}","sz":"{size_text}"}}'
+        size_text = _size_text(size_e8, (price * 31 + size) % 16)
+        text = f'{{"pr":"{price_text}","sz":"{size_text}"}}'
         self[level] = text
         return text
 
 
 class Renderer:
-    """Renders book frames, remembering the texts of each book's levels."""
+    """Renders book frames, remembering the texts of each book's levels.
 
-    def __init__(self) -> None:
+    `is_first` is the spelling of the first edition, seed 001: `v` and a number.
+    """
+
+    def __init__(self, *, is_first: bool = False) -> None:
+        self._is_first = is_first
         self._texts: dict[str, _LevelTexts] = {}
 
     def book(
@@ -100,11 +109,11 @@ class Renderer:
         """One full `orderBook` push; an empty side is `[]`."""
         texts = self._texts.get(instrument.symbol)
         if texts is None:
-            texts = _LevelTexts(instrument.tick_e8, instrument.lot_e8)
+            texts = _LevelTexts(instrument.tick_e8, instrument.lot_e8, is_first=self._is_first)
             self._texts[instrument.symbol] = texts
         text_of = texts.__getitem__
         return (
-            f'{{"dt":{_CHANNEL[instrument.product]},"c":20,"d":{{"s":"{instrument.symbol}",'
+            f'{{"dt":{BOOK_DT[instrument.product]},"c":20,"d":{{"s":"{instrument.symbol}",'
             f'"asks":[{",".join(map(text_of, asks))}],"bids":[{",".join(map(text_of, bids))}],'
             f'"ts":{ts_ms}}}}}'
         )
