@@ -66,7 +66,7 @@ def _public(
 
 
 _EVERYWHERE = [
-    _public("/time", lambda c: {"serverTime": c.venue.now_ms}, msg=None),
+    _public("/time", lambda c: {"serverTime": c.venue.clock.wall_ms}, msg=None),
     _public("/open/public/config/v1", lambda c: rest.config(), rate="config"),
     _public(
         "/open/public/fundingRate/v1",

@@ -3,14 +3,15 @@
 import asyncio
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from aiohttp import web
 
 from .auth import BOOLEANS, PREHASH_KEYS, Booleans, Prehash
+from .clock import Clock
+from .faults import Faults
 from .feed import Taste
 from .gate import Habits, Throttle
 from .instruments import FUTURES, OPTIONS
@@ -39,6 +40,7 @@ class Exchange:
     cash                  the dollars that it starts with
     edition               of the documents: "today", "2023-09" or "2023-05"
     flow                  how often the model's own takers come; 1 is a lively market, 0 none
+    speed                 how fast the market's clock runs; signatures go by the real one
     clock_offset_ms       how far the venue's clock is ahead of this machine's
     silence_s             a connection ends after this long without traffic either way
     prehash               which spelling of the signed text it accepts
@@ -69,6 +71,7 @@ class Exchange:
         cash: int = 1_000_000,
         edition: Edition = "today",
         flow: float = 1.0,
+        speed: float = 1.0,
         clock_offset_ms: int = 0,
         silence_s: float = 30.0,
         prehash: Prehash = "both",
@@ -94,6 +97,8 @@ class Exchange:
         ):
             if value not in allowed:
                 raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
+        if speed <= 0:
+            raise ValueError("a speed is at least something")
         if min(options_period_ms, futures_period_ms) < 1:
             raise ValueError("a push period is at least 1 ms")
         self.seed = seed
@@ -106,6 +111,8 @@ class Exchange:
         self._cash = cash
         self._edition: Edition = edition
         self._flow = flow
+        self._speed = speed
+        self._faults = Faults()
         self._periods_ms = {OPTIONS: options_period_ms, FUTURES: futures_period_ms}
         self._switches = Switches(
             Rules(silence_s=silence_s, lower_case_unsubscribe=lower_case_unsubscribe),
@@ -137,15 +144,13 @@ class Exchange:
         """Returns when the exchange is listening."""
         if self._thread is not None:
             raise RuntimeError("the exchange is already running")
+        self._begin(None, Faults())
+        return self
+
+    def _begin(self, venue: Venue | None, faults: Faults) -> None:
         self._error = None
-        self._venue = Venue(
-            self.seed,
-            self._now_ms(),
-            step_ms=min(self._periods_ms.values()),
-            flow=self._flow,
-            edition=self._edition,
-        )
-        self._venue.open_account(self._cash, self.api_key, self.api_secret, *self._permissions)
+        self._faults = faults
+        self._venue = venue or self._new_venue()
         listening = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(self._venue, listening), name="coincall-sim", daemon=True
@@ -154,7 +159,18 @@ class Exchange:
         listening.wait()
         if self._error is not None:
             self.close()
-        return self
+
+    def _new_venue(self) -> Venue:
+        step_ms = min(self._periods_ms.values()) * max(1.0, self._speed)
+        venue = Venue(
+            self.seed,
+            Clock(skew_ms=self.clock_offset_ms, speed=self._speed),
+            step_ms=round(step_ms),
+            flow=self._flow,
+            edition=self._edition,
+        )
+        venue.open_account(self._cash, self.api_key, self.api_secret, *self._permissions)
+        return venue
 
     def close(self) -> None:
         """Ends every connection and the thread; raises what went wrong in it, once."""
@@ -226,37 +242,48 @@ class Exchange:
         """Cuts every socket without a closing handshake."""
         self._call(lambda server: server.drop_connections())
 
+    def fault(self, kind: str, **how: Any) -> int:
+        """Orders a fault (see `faults.Fault` for what there is); its number ends it again."""
+        return self._call(lambda server: server.faults.add(kind=kind, **how))
+
+    def mend(self, number: int | None = None) -> None:
+        """Ends one fault, or all."""
+        self._call(lambda server: server.faults.remove(number))
+
     def stall(self, on: bool = True) -> None:
-        """Stops all book frames, though connections, acks and heartbeats go on; or resumes."""
-
-        def apply(server: Server) -> None:
-            server.feed.is_stalled = on
-
-        self._call(apply)
+        """Stops all market data, though connections, acks and heartbeats go on; or resumes."""
+        self._call(lambda server: server.control.stall(on))
 
     def silence(self, symbol: str, on: bool = True) -> None:
-        """Stops the book frames of one symbol, or resumes them."""
-
-        def apply(server: Server) -> None:
-            (server.feed.silenced.add if on else server.feed.silenced.discard)(symbol)
-
-        self._call(apply)
+        """Stops the market data of one symbol, or resumes it."""
+        self._call(lambda server: server.control.silence(symbol, on))
 
     def freeze(self, on: bool = True) -> None:
         """Stops the model's prices and quotes, though time and trading go on; or resumes.
 
         For tests that want to know what a book will be when their order comes.
         """
+        self._call(lambda server: server.control.freeze(on))
 
-        def apply(server: Server) -> None:
-            server.venue.engine.market.is_frozen = on
+    def skip(self, by_ms: int) -> None:
+        """Lets so much time pass at once for the market: to the next expiry, say."""
+        self._call(lambda server: server.control.skip(by_ms))
 
-        self._call(apply)
+    def skew(self, by_ms: int) -> None:
+        """Sets how far the venue's clock, which signatures are held against, is ahead."""
+        self._call(lambda server: server.control.skew(by_ms))
+
+    def restart(self, *, keep_state: bool = True) -> None:
+        """Goes down and comes back at the same address, with or without orders and accounts."""
+        asked, venue, faults = self._asked_port, self._venue, self._faults
+        self._asked_port = self._port
+        try:
+            self.close()
+            self._begin(venue if keep_state else None, faults)
+        finally:
+            self._asked_port = asked
 
     # The thread
-
-    def _now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.clock_offset_ms
 
     def _call(self, ask: Callable[[Server], T]) -> T:
         """Asks the server on its own thread, where its state lives."""
@@ -292,7 +319,7 @@ class Exchange:
     async def _serve(self, venue: Venue, listening: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._server = Server(venue, self._now_ms, self._switches, self._fail)
+        self._server = Server(venue, self._faults, self._switches, self._fail)
         # No access log: it would hold signed addresses.
         runner = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=0.5)
         pushes: list[asyncio.Task[None]] = []
@@ -312,6 +339,7 @@ class Exchange:
             for push in pushes:
                 push.cancel()
             await self._server.close()
+            self._server.feed.close()
             await runner.cleanup()
 
     def _push_ended(self, push: asyncio.Task[None]) -> None:

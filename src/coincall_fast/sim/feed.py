@@ -1,7 +1,7 @@
 """Who listens to what, and the pushes: one rendering a push, however many listen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import NamedTuple
 
 from . import private_pushes, pushes
@@ -34,13 +34,13 @@ class Taste(NamedTuple):
 class Feed:
     """Subscriptions and pushes of everything; used on the loop's thread only."""
 
-    def __init__(self, venue: Venue, now_ms: Callable[[], int], taste: Taste) -> None:
+    def __init__(self, venue: Venue, taste: Taste) -> None:
         self.is_stalled = False  # no market data is pushed
         self.silenced: set[str] = set()  # symbols of which none is
         self._venue = venue
         self._engine = venue.engine
         self._market = venue.engine.market
-        self._now_ms = now_ms
+        self._clock = venue.clock
         self._taste = taste
         self._renderer = Renderer(is_first=venue.edition == "2023-05")
         # Connections in the order they came, which is the order they are served in.
@@ -88,11 +88,15 @@ class Feed:
         self.advance()
         return self._book(symbol)
 
+    def close(self) -> None:
+        """Listens to the engine no more."""
+        self._engine.listeners.remove(self._events.append)
+
     # Events
 
     def advance(self) -> None:
         """Lets time pass, and tells what came of it."""
-        self._engine.advance(self._now_ms())
+        self._engine.advance(self._clock.market_ms())
         self.flush()
 
     def hold(self) -> None:
@@ -176,12 +180,15 @@ class Feed:
             await self._push([topic for topic in self._listeners if topic.channel in channels])
 
     async def _rounds(self, period_ms: int) -> AsyncIterator[None]:
+        """Every `period_ms` of real time, in whole steps of the market's."""
+        clock = self._clock
         while True:
-            now_ms = self._now_ms()
-            due_ms = now_ms + period_ms - (now_ms - self._market.start_ms) % period_ms
+            period = max(1, round(period_ms * clock.speed))
+            now_ms = clock.market_ms()
+            due_ms = now_ms + period - (now_ms - self._market.start_ms) % period
             # Some systems' timers fire early; and a clock set back must not stop the pushes.
-            while 0 < (wait_ms := due_ms - self._now_ms()) <= period_ms:
-                await asyncio.sleep(wait_ms / 1000)
+            while 0 < (wait_ms := due_ms - clock.market_ms()) <= period:
+                await asyncio.sleep(wait_ms / 1000 / clock.speed)
             self.advance()
             yield
 

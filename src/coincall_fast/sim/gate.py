@@ -68,9 +68,8 @@ class Gate:
         if endpoint.permission is None:
             return _NOBODY
         path = request.rel_url.raw_path
-        key = self._verifier.check(
-            request.method, path, request.headers, fields, self._venue.now_ms
-        )
+        now_ms = self._venue.clock.wall_ms
+        key = self._verifier.check(request.method, path, request.headers, fields, now_ms)
         if endpoint.permission in (READ, *key.permissions):
             return key
         if endpoint.permission != MAKER:

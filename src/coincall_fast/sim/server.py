@@ -10,11 +10,14 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from . import gate, wire
 from .auth import Booleans, Prehash, RestVerifier, Verifier, is_percent_encoded
 from .connection import Connection
+from .control import Control
 from .endpoints import Endpoint
+from .faults import Fault, Faults
 from .feed import Feed, Taste
 from .gate import Gate, Habits
 from .instruments import FUTURES, OPTIONS
 from .keys import READ
+from .refusals import Refusal
 from .session import Rules, Session
 from .topics import PRIVATE, Catalog, Topic
 from .venue import Venue
@@ -24,6 +27,7 @@ __all__ = ["Refuse", "Server", "Switches"]
 Refuse = Literal["403", "frame"]
 
 _MAX_REQUEST_BYTES = 64 * 1024
+_HALF_OPEN_S = 3600.0  # nobody waits for more of a connection that is dead to him
 _CLOSE_WAIT_S = 0.5  # for the peer's half of a closing handshake
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,16 +52,17 @@ class Server:
     def __init__(
         self,
         venue: Venue,
-        now_ms: Callable[[], int],
+        faults: Faults,
         switches: Switches,
         on_error: Callable[[Exception], None],
     ) -> None:
-        self.feed = Feed(venue, now_ms, switches.taste)
+        self.feed = Feed(venue, switches.taste)
         self.connections: set[Connection] = set()
         self.venue = venue
         self._verifier = Verifier(venue.keys, switches.prehash)
         self._gate = Gate(venue, RestVerifier(venue.keys, switches.booleans), switches.habits)
-        self._now_ms = now_ms
+        self.faults = faults
+        self.control = Control(venue, self.feed, faults, self.drop_connections)
         self._switches = switches
         self._on_error = on_error
 
@@ -68,6 +73,7 @@ class Server:
                 web.get("/options", self._options_socket),
                 web.get("/futures", self._futures_socket),
                 *self._gate.routes(self._rest),
+                *self.control.routes(),
             ]
         )
         return app
@@ -104,7 +110,7 @@ class Server:
 
     async def _socket(self, request: web.Request, product: str) -> web.StreamResponse:
         raw_query = request.raw_path.partition("?")[2]
-        refusal = self._verifier.check(raw_query, self._now_ms())
+        refusal = self._verifier.check(raw_query, self.venue.clock.wall_ms)
         if refusal and (self._switches.refuse == "403" or is_percent_encoded(raw_query)):
             return gate.refusal(refusal, status=403)
         socket = web.WebSocketResponse(
@@ -130,7 +136,9 @@ class Server:
     ) -> None:
         loop = asyncio.get_running_loop()
         session = Session(self._catalog(product), self._switches.rules, loop.time())
-        connection = Connection(socket, transport, session, self._switches.max_queued_bytes)
+        connection = Connection(
+            socket, transport, session, self._switches.max_queued_bytes, self.faults
+        )
         self.connections.add(connection)
         writer = asyncio.create_task(connection.write())
         try:
@@ -148,7 +156,9 @@ class Server:
         socket, session = connection.socket, connection.session
         while True:
             wait_s = session.closes_at_s - loop.time()
-            if wait_s <= 0:
+            if connection.is_half_open:
+                wait_s = _HALF_OPEN_S
+            elif wait_s <= 0:
                 await connection.close(_CLOSE_WAIT_S)
                 return
             try:
@@ -157,6 +167,8 @@ class Server:
                 continue  # a push may have moved the deadline
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
+            if connection.is_half_open:
+                continue
             reply = session.receive(message.data, loop.time())
             connection.send(reply.text)
             self.feed.unsubscribe(connection, _owned(reply.unsubscribe, user_id))
@@ -176,11 +188,15 @@ class Server:
 
     async def _rest(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
         body = await request.text()
+        faults = self.faults.rest(request.method, request.path)
+        before, after = ([f for f in faults if f.when == when] for when in ("before", "after"))
+        if (faulty := await _go_wrong(request, before)) is not None:
+            return faulty
         self.feed.advance()
-        if self._switches.pushes_first:
+        if after or self._switches.pushes_first:
             response = self._gate.answer(request, body, endpoint)
             self.feed.flush()
-            return response
+            return await _go_wrong(request, after) or response
         # The answer goes out before what it answers is told.
         self.feed.hold()
         try:
@@ -191,6 +207,22 @@ class Server:
         finally:
             self.feed.release()
         return response
+
+
+async def _go_wrong(request: web.Request, faults: list[Fault]) -> web.StreamResponse | None:
+    """Does to an answer what is ordered; None when the real one is still to come."""
+    answer: web.StreamResponse | None = None
+    for fault in faults:
+        if fault.kind == "wait":
+            await asyncio.sleep(fault.amount / 1000)
+        elif fault.kind == "status":
+            answer = web.Response(status=fault.amount, text="<html>fault to order</html>")
+        elif fault.kind == "code":
+            answer = gate.refusal(Refusal(fault.amount, "fault to order"))
+        elif request.transport is not None:  # hang up
+            request.transport.abort()
+            answer = web.Response()
+    return answer
 
 
 def _owned(topics: tuple[Topic, ...], user_id: int) -> list[Topic]:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from .clock import Clock
 from .desk import Desk
 from .engine import Engine
 from .funding import Funding
@@ -23,14 +24,15 @@ class Venue:
     def __init__(
         self,
         seed: int,
-        start_ms: int,
+        clock: Clock,
         *,
         step_ms: int = 100,
         flow: float = 1.0,
         edition: Edition = "today",
     ) -> None:
         self.edition = edition
-        self.engine = Engine(seed, start_ms, step_ms=step_ms, flow=flow)
+        self.clock = clock
+        self.engine = Engine(seed, clock.market_ms(), step_ms=step_ms, flow=flow)
         self.desk = Desk(self.engine)
         self.funding = Funding(self.engine, seed)
         self.keys = Keyring()
