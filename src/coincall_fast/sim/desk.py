@@ -32,7 +32,7 @@ class Desk:
         self.engine = engine
         self.mmps = Mmps()
         self.countdowns = Countdowns()
-        self._by_client: dict[tuple[int, str, int], Order] = {}
+        self._by_client: dict[tuple[int, str, int], int] = {}  # ids are used once, for ever
         self._frozen: list[tuple[int, str]] = []  # whose protected orders must go
         engine.listeners.append(self._watch)
         engine.after_step.append(self._after_step)
@@ -77,7 +77,7 @@ class Desk:
             raise RefusedError(refusals.NO_POSITION)
         self._check_funds(order)
         if asked.client_id is not None:
-            self._by_client[user_id, product, asked.client_id] = order
+            self._by_client[user_id, product, asked.client_id] = order.order_id
         self.engine.submit(order)
         self.protect()
         return order
@@ -138,10 +138,9 @@ class Desk:
         client_id = integer(fields, "clientOrderId")
         if order_id is None and client_id is None:
             raise RefusedError(refusals.NO_ORDER_ID)
-        if order_id is not None:
-            order = self.engine.orders.get(order_id)
-        else:
-            order = self._by_client.get((user_id, product, client_id or 0))
+        if order_id is None:
+            order_id = self._by_client.get((user_id, product, client_id or 0), -1)
+        order = self.engine.orders.get(order_id)
         # Another user's order does not exist.
         if order is None or order.user_id != user_id or order.instrument.product != product:
             raise RefusedError(refusals.UNKNOWN_ORDER)

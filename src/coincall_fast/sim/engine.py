@@ -5,6 +5,7 @@ checks no limits (that is the desk's business); it matches by price and time, bo
 the ledger, prints it on the tape and tells what happened, in order.
 """
 
+from collections import deque
 from collections.abc import Callable
 from copy import copy
 from random import Random
@@ -24,6 +25,7 @@ __all__ = ["Engine", "Settlement"]
 
 _UNPRICED = (Kind.MARKET, Kind.STOP_MARKET)
 _STOPS = {Kind.STOP_LIMIT: Kind.LIMIT, Kind.STOP_MARKET: Kind.MARKET}
+_KEPT = 100_000  # ended orders, and fills of each user: what the histories know
 _ID_SHIFT = 20  # ids are times with room for a million of them in a millisecond
 
 # The model's own takers: how many come to a perpetual and to an option in a second, and how much
@@ -52,14 +54,18 @@ class Engine:
     `flow` scales how often the model's own takers come; 0 keeps them away.
     """
 
-    def __init__(self, seed: int, start_ms: int, *, step_ms: int = 100, flow: float = 1.0) -> None:
-        self.market = Market(seed, start_ms, step_ms=step_ms, after_step=self._after_step)
+    def __init__(
+        self, seed: int, start_ms: int, *, step_ms: int = 100, flow: float = 1.0, expiries: int = 2
+    ) -> None:
+        self.market = Market(
+            seed, start_ms, step_ms=step_ms, expiries=expiries, after_step=self._after_step
+        )
         self.ledger = Ledger()
         self.tape = Tape()
         self.valuation = Valuation(self.market)
         self.now_ms = start_ms
         self.orders: dict[int, Order] = {}
-        self.fills: dict[int, list[Filled]] = {}  # by user
+        self.fills: dict[int, deque[Filled]] = {}  # by user
         self.settlements: list[Settlement] = []
         self.delivery_e8: dict[str, dict[int, int]] = {}  # pair -> expiry -> settlement price
         self.listeners: list[Callable[[Event], None]] = []
@@ -69,6 +75,7 @@ class Engine:
         self._flow = flow
         self._random = Random(f"{seed}:takers")
         self._ids = 0
+        self._ended: deque[int] = deque()  # orders, the oldest first
         self._unsettled = {
             i.symbol: i for i in self.market.instruments.values() if i.terms is not None
         }
@@ -212,7 +219,7 @@ class Engine:
                 iv=value.iv,
                 ts_ms=self.now_ms,
             )
-            self.fills.setdefault(order.user_id, []).append(fill)
+            self.fills.setdefault(order.user_id, deque(maxlen=_KEPT)).append(fill)
             self.tell(fill)
             position = self.ledger.accounts[order.user_id].positions[instrument.symbol]
             position.order_id = order.order_id
@@ -230,7 +237,7 @@ class Engine:
         if not order.remaining:
             if not is_taker:
                 self._book(order).sides[order.side].remove(order)
-            del self._open[order.user_id][order.order_id]
+            self._forget(order)
         self._tell_order(order, (price, lots), is_taker)
 
     def _trim(self, user_id: int, instrument: Instrument) -> None:
@@ -260,9 +267,16 @@ class Engine:
     def _end(self, order: Order, state: State) -> None:
         order.state = state
         order.updated_ms = self.now_ms
-        del self._open[order.user_id][order.order_id]
+        self._forget(order)
         self._tell_order(order)
         self.tell(BalanceChanged(order.user_id))
+
+    def _forget(self, order: Order) -> None:
+        """Takes an order off the open ones, and the oldest ended one off the history."""
+        del self._open[order.user_id][order.order_id]
+        self._ended.append(order.order_id)
+        if len(self._ended) > _KEPT:
+            del self.orders[self._ended.popleft()]
 
     def _tell_order(
         self, order: Order, match: tuple[int, int] | None = None, is_taker: bool = False

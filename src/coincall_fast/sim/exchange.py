@@ -40,6 +40,7 @@ class Exchange:
     cash                  the dollars that it starts with
     edition               of the documents: "today", "2023-09" or "2023-05"
     flow                  how often the model's own takers come; 1 is a lively market, 0 none
+    expiries              how many the options have; each adds 48 symbols, ten make 482
     speed                 how fast the market's clock runs; signatures go by the real one
     clock_offset_ms       how far the venue's clock is ahead of this machine's
     silence_s             a connection ends after this long without traffic either way
@@ -71,6 +72,7 @@ class Exchange:
         cash: int = 1_000_000,
         edition: Edition = "today",
         flow: float = 1.0,
+        expiries: int = 2,
         speed: float = 1.0,
         clock_offset_ms: int = 0,
         silence_s: float = 30.0,
@@ -99,6 +101,8 @@ class Exchange:
                 raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
         if speed <= 0:
             raise ValueError("a speed is at least something")
+        if expiries < 1:
+            raise ValueError("there is at least one expiry")
         if min(options_period_ms, futures_period_ms) < 1:
             raise ValueError("a push period is at least 1 ms")
         self.seed = seed
@@ -111,6 +115,7 @@ class Exchange:
         self._cash = cash
         self._edition: Edition = edition
         self._flow = flow
+        self._expiries = expiries
         self._speed = speed
         self._faults = Faults()
         self._periods_ms = {OPTIONS: options_period_ms, FUTURES: futures_period_ms}
@@ -167,6 +172,7 @@ class Exchange:
             Clock(skew_ms=self.clock_offset_ms, speed=self._speed),
             step_ms=round(step_ms),
             flow=self._flow,
+            expiries=self._expiries,
             edition=self._edition,
         )
         venue.open_account(self._cash, self.api_key, self.api_secret, *self._permissions)

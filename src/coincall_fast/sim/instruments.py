@@ -120,8 +120,9 @@ PAIRS = (
 )
 
 
-def list_instruments(start_ms: int) -> list[Instrument]:
+def list_instruments(start_ms: int, expiries: int = 2) -> list[Instrument]:
     """Everything listed at `start_ms`: perpetuals first, then options nearest the money first."""
+    dates_ms = _expiries_ms(start_ms, expiries)
     perpetuals = [
         Instrument(
             symbol=pair.name,
@@ -134,14 +135,14 @@ def list_instruments(start_ms: int) -> list[Instrument]:
         )
         for pair in PAIRS
     ]
-    return perpetuals + [option for pair in PAIRS for option in _options(pair, start_ms)]
+    return perpetuals + [option for pair in PAIRS for option in _options(pair, dates_ms)]
 
 
-def _options(pair: Pair, start_ms: int) -> Iterator[Instrument]:
+def _options(pair: Pair, dates_ms: list[int]) -> Iterator[Instrument]:
     at_the_money = round(pair.open_price / pair.strike_step)
     for offset in sorted(pair.strike_offsets, key=abs):
         strike = (at_the_money + offset) * pair.strike_step
-        for expiry_ms in _expiries_ms(start_ms):
+        for expiry_ms in dates_ms:
             for right in "CP":
                 yield Instrument(
                     symbol=f"{pair.name}-{_expiry_text(expiry_ms)}-{strike}-{right}",
@@ -154,13 +155,19 @@ def _options(pair: Pair, start_ms: int) -> Iterator[Instrument]:
                 )
 
 
-def _expiries_ms(start_ms: int) -> tuple[int, int]:
-    """A Friday of the coming week, and the last Friday of a month at least three weeks off."""
+def _expiries_ms(start_ms: int, count: int) -> list[int]:
+    """A Friday of the coming week, and the last Friday of a month at least three weeks off; then
+    the other Fridays."""
     near = _friday_from(start_ms + 2 * _DAY_MS)
     far = _friday_from(start_ms + 21 * _DAY_MS)
     while (far + timedelta(days=7)).month == far.month:
         far += timedelta(days=7)
-    return round(near.timestamp() * 1000), round(far.timestamp() * 1000)
+    dates, friday = [near, far], near
+    while len(dates) < count:
+        friday += timedelta(days=7)
+        if friday != far:
+            dates.append(friday)
+    return [round(date.timestamp() * 1000) for date in dates[:count]]
 
 
 def _friday_from(time_ms: int) -> datetime:

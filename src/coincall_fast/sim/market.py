@@ -142,13 +142,16 @@ class Market:
         start_ms: int,
         *,
         step_ms: int = 100,
+        expiries: int = 2,
         after_step: Callable[[int], None] | None = None,
     ) -> None:
         self.after_step = after_step
         self.is_frozen = False  # time passes, but prices and makers' quotes stand still
         self.start_ms = self.now_ms = start_ms
         self.step_ms = step_ms
-        self.instruments = {listed.symbol: listed for listed in list_instruments(start_ms)}
+        self.instruments = {
+            listed.symbol: listed for listed in list_instruments(start_ms, expiries)
+        }
         self.underlyings = {pair.name: Underlying(pair, seed) for pair in PAIRS}
         self.books = {
             symbol: Book(listed, seed, *_opening(listed))

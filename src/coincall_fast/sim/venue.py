@@ -28,11 +28,12 @@ class Venue:
         *,
         step_ms: int = 100,
         flow: float = 1.0,
+        expiries: int = 2,
         edition: Edition = "today",
     ) -> None:
         self.edition = edition
         self.clock = clock
-        self.engine = Engine(seed, clock.market_ms(), step_ms=step_ms, flow=flow)
+        self.engine = Engine(seed, clock.market_ms(), step_ms=step_ms, flow=flow, expiries=expiries)
         self.desk = Desk(self.engine)
         self.funding = Funding(self.engine, seed)
         self.keys = Keyring()
