@@ -19,6 +19,7 @@ from .keys import MAKER, READ, TRADE, Key
 from .server import Refuse, Server, Switches
 from .session import Rules
 from .venue import EDITIONS, Edition, Venue
+from .wire import FAILURES, Failures
 
 __all__ = ["Exchange"]
 
@@ -48,10 +49,13 @@ class Exchange:
     refuse                a bad signature gets HTTP 403, or an upgrade, one frame and a close
     options_period_ms, futures_period_ms   between pushes of a subscribed book
     lower_case_unsubscribe   whether "unsubscribe" is honoured beside "unSubscribe"
+    failures              how a socket says no: in "result", in "rc" or in "c"
+    acks                  whether a socket says yes
     max_queued_bytes      a reader that is this far behind is cut off
     throttle              beyond a rate class: "code" 10605, HTTP "429", or "off"
     makers_only           without that permission: HTTP "404", or the "code" 7001
     booleans              signed as "lower" case, as Python's "title" case, or "both"
+    reads_lag_ms          how long an order is unknown to what REST tells of orders
     pushes_first          whether private pushes come before the answer to the request
     repeats_unchanged     whether a book that has not changed is pushed again; as the edition says
     ticker_texts          whether the numbers of `bsInfo` are strings
@@ -81,10 +85,13 @@ class Exchange:
         options_period_ms: int = 100,
         futures_period_ms: int = 200,
         lower_case_unsubscribe: bool = False,
+        failures: Failures = "result",
+        acks: bool = True,
         max_queued_bytes: int = 8 * 1024 * 1024,
         throttle: Throttle = "code",
         makers_only: Literal["404", "code"] = "404",
         booleans: Booleans = "lower",
+        reads_lag_ms: int = 0,
         pushes_first: bool = False,
         repeats_unchanged: bool | None = None,
         ticker_texts: bool = False,
@@ -96,6 +103,7 @@ class Exchange:
             ("throttle", throttle, ("code", "429", "off")),
             ("makers_only", makers_only, ("404", "code")),
             ("booleans", booleans, BOOLEANS),
+            ("failures", failures, FAILURES),
         ):
             if value not in allowed:
                 raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
@@ -116,11 +124,17 @@ class Exchange:
         self._edition: Edition = edition
         self._flow = flow
         self._expiries = expiries
+        self._reads_lag_ms = reads_lag_ms
         self._speed = speed
         self._faults = Faults()
         self._periods_ms = {OPTIONS: options_period_ms, FUTURES: futures_period_ms}
         self._switches = Switches(
-            Rules(silence_s=silence_s, lower_case_unsubscribe=lower_case_unsubscribe),
+            Rules(
+                silence_s=silence_s,
+                lower_case_unsubscribe=lower_case_unsubscribe,
+                failures=failures,
+                acks=acks,
+            ),
             Habits(throttle, makers_only),
             Taste(
                 edition == "today" if repeats_unchanged is None else repeats_unchanged,
@@ -175,6 +189,7 @@ class Exchange:
             expiries=self._expiries,
             edition=self._edition,
         )
+        venue.reads_lag_ms = self._reads_lag_ms
         venue.open_account(self._cash, self.api_key, self.api_secret, *self._permissions)
         return venue
 

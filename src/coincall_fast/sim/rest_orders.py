@@ -38,7 +38,11 @@ def display_name(instrument: Instrument) -> str:
 
 def pending(venue: Venue, user_id: int, product: str, fields: Fields) -> dict[str, Any]:
     """GET …/order/pending/v1: oldest last, by pages."""
-    orders = [o for o in venue.engine.open_orders(user_id) if o.instrument.product == product]
+    orders = [
+        order
+        for order in venue.engine.open_orders(user_id)
+        if order.instrument.product == product and order.created_ms <= venue.told_until_ms
+    ]
     if symbol := fields.get("symbol"):
         orders = [order for order in orders if order.instrument.symbol == symbol]
     if currency := fields.get("currency"):
@@ -55,6 +59,8 @@ def pending(venue: Venue, user_id: int, product: str, fields: Fields) -> dict[st
 
 def order_info(venue: Venue, order: Order) -> dict[str, Any]:
     """GET …/order/singleQuery/v1."""
+    if order.created_ms > venue.told_until_ms:
+        raise RefusedError(refusals.UNKNOWN_ORDER)
     row = _ids(order) | _sizes(order)
     tail = {"fee": _fee(order), "updateTime": order.updated_ms, "state": int(order.state)}
     if order.instrument.product == FUTURES:
@@ -73,7 +79,7 @@ def history(venue: Venue, user_id: int, product: str, fields: Fields) -> dict[st
         if order.user_id == user_id
         and order.instrument.product == product
         and not order.state.is_open
-        and start_ms <= order.created_ms <= end_ms
+        and start_ms <= order.created_ms <= min(end_ms, venue.told_until_ms)
     ]
     return _cursor(ended, [order.order_id for order in ended], fields, venue, _history_row)
 
@@ -84,7 +90,8 @@ def trades(venue: Venue, user_id: int, product: str, fields: Fields) -> dict[str
     fills = [
         fill
         for fill in reversed(venue.engine.fills.get(user_id, []))
-        if fill.order.instrument.product == product and start_ms <= fill.ts_ms <= end_ms
+        if fill.order.instrument.product == product
+        and start_ms <= fill.ts_ms <= min(end_ms, venue.told_until_ms)
     ]
     return _cursor(fills, [fill.trade_id for fill in fills], fields, venue, _trade_row)
 

@@ -170,7 +170,8 @@ class Server:
             if connection.is_half_open:
                 continue
             reply = session.receive(message.data, loop.time())
-            connection.send(reply.text)
+            if reply.text:
+                connection.send(reply.text)
             self.feed.unsubscribe(connection, _owned(reply.unsubscribe, user_id))
             self.feed.subscribe(connection, _owned(reply.subscribe, user_id))
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from . import refusals
 from .refusals import RefusedError
 from .topics import Catalog, Topic
-from .wire import HEARTBEAT_ACK, ack, failure, refused_frame
+from .wire import HEARTBEAT_ACK, Failures, ack, failure, refused_frame
 
 __all__ = ["Reply", "Rules", "Session"]
 
@@ -21,12 +21,14 @@ class Rules(NamedTuple):
     silence_s: float = 30.0
     messages_per_s: int = 100
     lower_case_unsubscribe: bool = False  # section 7, question 12
+    failures: Failures = "result"
+    acks: bool = True  # what was done may also be left unsaid: only its pushes tell
 
 
 class Reply(NamedTuple):
     """The answer to one request, which goes out before its effects, and the effects."""
 
-    text: str
+    text: str  # "" for none
     subscribe: tuple[Topic, ...] = ()
     unsubscribe: tuple[Topic, ...] = ()
 
@@ -70,14 +72,17 @@ class Session:
             return Reply(HEARTBEAT_ACK)
         try:
             if action == "subscribe":
-                return Reply(ack("subscribe"), subscribe=self._catalog.topics(request))
+                return Reply(self._ack("subscribe"), subscribe=self._catalog.topics(request))
             if action == "unSubscribe" or (
                 action == "unsubscribe" and self._rules.lower_case_unsubscribe
             ):
-                return Reply(ack("unsubscribe"), unsubscribe=self._catalog.topics(request))
+                return Reply(self._ack("unsubscribe"), unsubscribe=self._catalog.topics(request))
         except RefusedError as refused:
-            return Reply(failure(action, refused.refusal))
-        return Reply(failure(action, refusals.invalid_op(action)))
+            return Reply(failure(action, refused.refusal, self._rules.failures))
+        return Reply(failure(action, refusals.invalid_op(action), self._rules.failures))
+
+    def _ack(self, action: str) -> str:
+        return ack(action) if self._rules.acks else ""
 
 
 def _parse(text: str | bytes) -> dict[str, Any] | None:

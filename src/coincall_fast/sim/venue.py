@@ -37,11 +37,17 @@ class Venue:
         self.desk = Desk(self.engine)
         self.funding = Funding(self.engine, seed)
         self.keys = Keyring()
+        self.reads_lag_ms = 0  # what is younger is not told yet
         self._users = 0
 
     @property
     def now_ms(self) -> int:
         return self.engine.now_ms
+
+    @property
+    def told_until_ms(self) -> int:
+        """What was done later than this, reads do not know."""
+        return self.engine.now_ms - self.reads_lag_ms
 
     def open_account(self, cash: int, api_key: str, api_secret: str, *permissions: str) -> Key:
         """A new user with so many dollars, and the key to the account."""

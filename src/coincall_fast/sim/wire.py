@@ -5,7 +5,7 @@ the venue's habits.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from .instruments import FUTURES, OPTIONS, Instrument
 from .ladder import Level
@@ -13,7 +13,9 @@ from .numerals import compact, decimal_text
 from .refusals import Refusal
 
 __all__ = [
+    "FAILURES",
     "HEARTBEAT_ACK",
+    "Failures",
     "Renderer",
     "ack",
     "envelope",
@@ -25,6 +27,9 @@ _SCALE = 100_000_000
 BOOK_DT = {OPTIONS: 5, FUTURES: 32}  # protocol page, sections 3.2 and 3.3
 _CACHED_LEVELS = 800  # of each book: four times what a frame can hold
 
+Failures = Literal["result", "rc", "c"]
+FAILURES: tuple[Failures, ...] = ("result", "rc", "c")
+
 HEARTBEAT_ACK = '{"c":11,"rc":1}'  # seed 003, HeartBeat
 
 
@@ -33,16 +38,14 @@ def ack(action: str) -> str:
     return compact({"action": action.upper(), "result": "success"})
 
 
-def failure(action: str, refusal: Refusal) -> str:
-    """A refused request: `result` is "failed" (protocol page, section 3.1)."""
-    return compact(
-        {
-            "action": action.upper(),
-            "result": "failed",
-            "code": refusal.code,
-            "msg": refusal.msg,
-        }
-    )
+def failure(action: str, refusal: Refusal, shape: Failures = "result") -> str:
+    """A refused request, in one of the shapes that connectors look for (section 3.1, failure)."""
+    told = {"code": refusal.code, "msg": refusal.msg}
+    if shape == "rc":
+        return compact({"c": 20, "rc": 0, **told})
+    if shape == "c":
+        return refused_frame(refusal)
+    return compact({"action": action.upper(), "result": "failed", **told})
 
 
 def refused_frame(refusal: Refusal) -> str:

@@ -1,0 +1,152 @@
+"""The simulated exchange's alternatives, its pytest plugin, and the venue's own sample script."""
+
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+from coincall_fast.sim import Exchange
+from sim_client import Plain
+from sim_socket import Socket
+
+FUTURE = "BTCUSD"
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"),
+    [
+        ("result", {"action": "SUBSCRIBE", "result": "failed", "code": 10574}),
+        ("rc", {"c": 20, "rc": 0, "code": 10574}),
+        ("c", {"c": 10574}),
+    ],
+)
+def test_the_shapes_of_a_failure(failures: Any, expected: dict[str, Any]) -> None:
+    with Exchange(failures=failures) as exchange, Socket(exchange, "futures") as socket:
+        socket.send("subscribe", "orderBook", symbol="DOGEUSD")
+        answer = socket.receive()
+        assert answer.pop("msg") == "Instrument ID does not exist."
+        assert answer == expected
+
+
+def test_acks_may_be_left_unsaid() -> None:
+    with Exchange(acks=False) as exchange, Socket(exchange, "futures") as socket:
+        socket.send("subscribe", "orderBook", symbol=FUTURE)
+        assert socket.receive()["dt"] == 32
+        socket.send("unSubscribe", "orderBook", symbol=FUTURE)
+        assert all("dt" in frame for frame in socket.pushes())
+        assert exchange.subscriptions() == {}
+
+
+def test_reads_may_lag() -> None:
+    with Exchange(reads_lag_ms=60_000, flow=0.0, throttle="off") as exchange:
+        client = Plain(exchange)
+        exchange.skip(61_000)  # the exchange is older than its lag
+        resting = client.place(FUTURE, 1, "0.1", "1000", clientOrderId=4)
+        client.place(FUTURE, 1, "0.1", None)
+
+        def seen() -> tuple[Any, ...]:
+            root = "/open/futures"
+            return (
+                client.get(f"{root}/order/singleQuery/v1", orderId=resting)["code"],
+                client.get(f"{root}/order/pending/v1")["data"]["total"],
+                len(client.get(f"{root}/order/history/v1", pageSize=5)["data"]["list"]),
+                len(client.get(f"{root}/trade/history/v1")["data"]["list"]),
+            )
+
+        assert seen() == (10584, 0, 0, 0)
+        # It is there all the same: the id is taken, and it can be cancelled.
+        order = {"symbol": FUTURE, "tradeSide": 1, "tradeType": 1, "qty": "0.1", "price": "1"}
+        again = client.post("/open/futures/order/create/v1", **order, clientOrderId=4)
+        assert again["code"] == 10577
+        exchange.skip(61_000)
+        assert seen() == (0, 1, 1, 1)
+
+
+def test_more_expiries_make_more_symbols() -> None:
+    with Exchange(expiries=10, options_period_ms=1_000) as exchange:
+        symbols = exchange.symbols("options")
+        assert len(set(symbols)) == len(symbols) == 480
+        with Socket(exchange, "options") as socket:
+            for start in range(0, 480, 80):
+                socket.subscribe("orderBook", symbol=symbols[start : start + 80])
+            heard: set[str] = set()
+            while len(heard) < 480:
+                heard.add(socket.push(5)["d"]["s"])
+
+
+# The plugin
+
+
+def test_the_plugin_makes_a_users_test_short(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["coincall_fast.sim.pytest_plugin"]\n')
+    (tmp_path / "test_mine.py").write_text(
+        "import pytest, requests\n"
+        "@pytest.mark.coincall_exchange(seed=5, flow=0.0)\n"
+        "def test_mine(coincall_exchange):\n"
+        "    assert coincall_exchange.seed == 5\n"
+        "    assert requests.get(coincall_exchange.rest_url + '/time', timeout=9).ok\n"
+        "def test_other(coincall_exchange):\n"
+        "    assert coincall_exchange.symbols('futures') == ['BTCUSD', 'ETHUSD']\n"
+    )
+    run = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider"]
+    done = subprocess.run(run, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+# Seed 003, "Sample code": typed from the page, with the addresses of this machine.
+
+
+def test_the_sample_script_of_the_page_receives_books() -> None:
+    with Exchange() as exchange:
+        api_key, api_sec = exchange.api_key, exchange.api_secret
+        symbol = exchange.symbols("options")[0]
+        received: list[Any] = []
+        enough = threading.Event()
+
+        def on_open(ws: Any) -> None:
+            ws.send(
+                json.dumps(
+                    {"action": "subscribe", "dataType": "orderBook", "payload": {"symbol": symbol}}
+                )
+            )
+
+        def on_message(ws: Any, message: str) -> None:
+            received.append(json.loads(message))
+            if len(received) > 5:
+                enough.set()
+
+        def get_signed_header(ts: int) -> str:
+            verb = "GET"
+            uri = "/users/self/verify"
+            auth = verb + uri + "?uuid=" + api_key + "&ts=" + str(ts)
+            signature = hmac.new(
+                api_sec.encode("utf-8"), auth.encode("utf-8"), hashlib.sha256
+            ).hexdigest()
+            return signature.upper()
+
+        ts = int(time.time() * 1000)
+        sign = get_signed_header(ts)
+        socket = (
+            f"{exchange.ws_url}/options?code=10&uuid={api_key}&ts={ts}&sign={sign}&apiKey={api_key}"
+        )
+        ws = websocket.WebSocketApp(socket, on_open=on_open, on_message=on_message)
+        ws_thread = threading.Thread(target=ws.run_forever)
+        ws_thread.start()
+        try:
+            assert enough.wait(10)
+            ws.send(json.dumps({"action": "heartbeat"}))
+        finally:
+            exchange.drop_connections()
+            ws_thread.join()
+        assert received[0] == {"action": "SUBSCRIBE", "result": "success"}
+        assert {frame["d"]["s"] for frame in received[1:]} <= {symbol}
+        assert {"asks", "bids"} <= set(received[1]["d"])
