@@ -4,6 +4,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,23 +124,22 @@ def act(floor: Floor, random: Random, symbols: list[str]) -> None:
         pass
 
 
-def test_a_hundred_thousand_random_actions() -> None:
-    floor = Floor(seed=3, flow=5.0)
-    random = Random(5)
+@pytest.mark.parametrize("seed", range(4))  # a hundred thousand in all
+def test_twenty_five_thousand_random_actions(seed: int) -> None:
+    floor = Floor(seed=seed, flow=5.0)
+    random = Random(seed)
     symbols = [FUTURE, *floor.engine.market.symbols("options")[:3]]
     audit = Audit(floor)
-    for number in range(100_000):
+    for number in range(25_000):
         act(floor, random, symbols)
         if number % 500 == 0:
             check_books(floor.engine)
-        if number % 20_000 == 0:
-            audit.check()
     audit.check()
     taken = [event for event in floor.events if isinstance(event, Filled)]
-    assert len(taken) > 10_000  # that something has happened
+    assert len(taken) > 2_500  # that something has happened
     assert {fill.is_taker for fill in taken} == {True, False}
     # Both sides of one trade were users', now and then.
-    assert len({fill.trade_id for fill in taken}) < len(taken) - 500
+    assert len({fill.trade_id for fill in taken}) < len(taken) - 100
     # To the last option's expiry, when only perpetuals are left.
     floor.engine.advance(START_MS + 60 * 86_400_000)
     assert floor.engine.settlements

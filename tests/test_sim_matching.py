@@ -135,6 +135,7 @@ def test_who_trades_is_decided_by_price_and_then_by_time(
             assert trades == joined(model.take(two, one))
             assert sum(lots for _, _, lots in trades) == min(promised, two)
         assert ours.levels == model.levels
+        assert ours.front() == next(ours.walk(), None)
         assert ours.has_orders == any(
             owner != MODEL for queue in model.queues.values() for owner, _ in queue
         )

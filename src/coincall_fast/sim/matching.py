@@ -38,9 +38,10 @@ class _Place:
 class BookSide:
     """The bids or the asks of one book."""
 
-    __slots__ = ("_ladder", "_queues", "_sign")
+    __slots__ = ("_is_bids", "_ladder", "_queues", "_sign")
 
     def __init__(self, side: Side, ladder: Ladder) -> None:
+        self._is_bids = side is Side.BUY
         self._sign = -side.sign  # the better price is the lower one times this
         self._ladder = ladder
         self._queues: dict[int, list[_Place]] = {}  # price -> users' orders, first come first
@@ -53,12 +54,12 @@ class BookSide:
         sizes = dict(self._ladder.levels)
         for price, queue in self._queues.items():
             sizes[price] = sizes.get(price, 0) + sum(place.order.remaining for place in queue)
-        return sorted(sizes.items(), key=self._by_price)[:MAX_LEVELS]
+        return sorted(sizes.items(), reverse=self._is_bids)[:MAX_LEVELS]
 
     @property
     def orders(self) -> list[Order]:
         """Users' orders, by price and time."""
-        prices = sorted(self._queues, key=self._sign.__mul__)
+        prices = sorted(self._queues, reverse=self._is_bids)
         return [place.order for price in prices for place in self._queues[price]]
 
     @property
@@ -68,7 +69,7 @@ class BookSide:
     def walk(self) -> Iterator[Front]:
         """All that stands here, in the order in which it would trade."""
         sizes = dict(self._ladder.levels)
-        for price in sorted(sizes.keys() | self._queues.keys(), key=self._sign.__mul__):
+        for price in sorted(sizes.keys() | self._queues.keys(), reverse=self._is_bids):
             passed = 0
             for place in self._queues.get(price, ()):
                 if place.ahead > passed:
@@ -79,10 +80,17 @@ class BookSide:
                 yield Front(price, rest, None)
 
     def front(self) -> Front | None:
-        """The next to trade, or None when the side is empty."""
-        if self._queues:
-            return next(self.walk())
-        return Front(*self._ladder.levels[0], None) if self._ladder.levels else None
+        """The next to trade, or None when the side is empty: the first of `walk`."""
+        model = self.model_front()
+        if not self._queues:
+            return Front(*model, None) if model else None
+        price = max(self._queues) if self._is_bids else min(self._queues)
+        if model and (model[0] - price) * self._sign < 0:
+            return Front(*model, None)
+        first = self._queues[price][0]
+        if first.ahead:
+            return Front(price, first.ahead, None)
+        return Front(price, first.order.remaining, first.order)
 
     def model_front(self) -> Level | None:
         """The best level of the model alone."""
@@ -146,6 +154,3 @@ class BookSide:
                 size = sizes.get(price, 0)
                 for place in queue:
                     place.ahead = min(place.ahead, size)
-
-    def _by_price(self, level: Level) -> int:
-        return level[0] * self._sign
