@@ -147,6 +147,18 @@ def test_who_trades_is_decided_by_price_and_then_by_time(
         ]
 
 
+def test_the_model_cuts_from_behind_and_adds_behind() -> None:
+    ladder = Ladder(+1, Random(0), [(10, 8)])
+    asks = BookSide(Side.SELL, ladder)
+    mine = order(Side.SELL, 10, 5, user_id=1)
+    asks.add(mine)
+    for shown, before, behind in ((12, 8, 4), (3, 3, 0), (9, 3, 6), (0, 0, 0), (6, 0, 6)):
+        ladder.levels[:] = [(10, shown)] if shown else []
+        asks.requeue()
+        expected = [(10, before, None), (10, 5, mine), (10, behind, None)]
+        assert list(asks.walk()) == [front for front in expected if front[1]]
+
+
 def test_nothing_is_available_behind_an_own_order() -> None:
     asks = BookSide(Side.SELL, Ladder(+1, Random(0), [(10, 5), (11, 5)]))
     asks.add(order(Side.SELL, 11, 3, user_id=1))
