@@ -209,6 +209,30 @@ def test_the_life_of_an_order(exchange: Exchange) -> None:
         assert mine.push(46)["d"]["os"] == "2"
 
 
+def test_a_change_of_a_partly_filled_order_is_told_without_a_match(exchange: Exchange) -> None:
+    key = exchange.add_user()
+    client = Plain(exchange, key)
+    with Socket(exchange, "futures", key) as socket:
+        socket.subscribe("order")
+        book = client.get("/open/futures/order/orderbook/v1/ETHUSD")["data"]["asks"][0]
+        qty = Decimal(book["size"]) + 1
+        order_id = client.place("ETHUSD", 1, str(qty), book["price"])
+        client.post(
+            "/open/futures/order/modify/v1", orderId=order_id, qty=str(qty - Decimal("0.5"))
+        )
+        client.post("/open/futures/order/modify/v1", orderId=order_id, qty="0.01")
+        told = [frame["d"] for frame in socket.pushes() if frame["dt"] == 35]
+        assert [(order["os"], order.get("rq")) for order in told] == [
+            (0, None),
+            (2, "1"),
+            (2, "0.5"),
+            (1, "0"),
+        ]
+        assert ["mq" in order for order in told] == [False, True, False, False]
+        assert told[3]["q"] == told[3]["fq"] == book["size"]
+        client.place("ETHUSD", 2, book["size"], None)
+
+
 def test_the_answer_comes_before_its_effect_or_behind_it() -> None:
     """The socket hears nothing while the answer is held back, and the other way round."""
     for pushes_first in (False, True):

@@ -190,6 +190,17 @@ def test_a_reduce_only_order_never_turns_a_position(floor: Floor) -> None:
     assert floor.lots() == 0
 
 
+def test_a_reduce_only_stop_that_no_longer_reduces_is_cancelled(floor: Floor) -> None:
+    floor.place(tradeType=2, qty="0.2")
+    stop = floor.place(tradeType=5, tradeSide=2, triggerPrice="26000", qty="0.2", reduceOnly=1)
+    floor.place(tradeSide=2, tradeType=2, qty="0.1")
+    assert stop.state is State.WAITING  # what waits stands in nobody's way
+    floor.engine.market.underlyings[FUTURE].fair = 25_999.0
+    floor.engine.advance(START_MS + STEP_MS)
+    assert states(floor, stop) == [State.WAITING, State.NEW, State.CANCELED]
+    assert floor.lots() == 100
+
+
 # Modifying
 
 

@@ -13,11 +13,14 @@ class Clock:
     is told otherwise.
     """
 
-    def __init__(self, *, skew_ms: int = 0, speed: float = 1.0) -> None:
+    def __init__(
+        self, *, skew_ms: int = 0, speed: float = 1.0, start_ms: int | None = None
+    ) -> None:
         self.skew_ms = skew_ms
         self.speed = speed
         self._began_ms = self.wall_ms
-        self._skipped_ms = 0
+        # How far the market's is ahead, from the start or by jumps.
+        self._skipped_ms = 0 if start_ms is None else start_ms - self._began_ms
 
     @property
     def wall_ms(self) -> int:

@@ -17,6 +17,7 @@ from .instruments import LIMITS, OPTIONS, Instrument
 from .market import SCALE, Book, Market
 from .matching import Front
 from .orders import Kind, Order, Side, State, Stp, TimeInForce
+from .recording import Recording, Replay
 from .tape import Print, Tape
 from .tickets import Change
 from .valuation import Valuation
@@ -55,11 +56,23 @@ class Engine:
     """
 
     def __init__(
-        self, seed: int, start_ms: int, *, step_ms: int = 100, flow: float = 1.0, expiries: int = 2
+        self,
+        seed: int,
+        start_ms: int,
+        *,
+        step_ms: int = 100,
+        flow: float = 1.0,
+        expiries: int = 2,
+        recording: Recording | None = None,
     ) -> None:
-        self.market = Market(
-            seed, start_ms, step_ms=step_ms, expiries=expiries, after_step=self._after_step
-        )
+        self.market: Market
+        if recording is None:
+            self.market = Market(
+                seed, start_ms, step_ms=step_ms, expiries=expiries, after_step=self._after_step
+            )
+        else:
+            start_ms = recording.start_ms
+            self.market = Replay(recording, step_ms=step_ms, after_step=self._after_step)
         self.ledger = Ledger()
         self.tape = Tape()
         self.valuation = Valuation(self.market)
@@ -312,7 +325,8 @@ class Engine:
         """
         users, model = book.sides[side], book.sides[side.other]
         while (level := model.model_front()) and (front := users.front()):
-            if (front.price - level[0]) * side.sign < 0:
+            # A recorded book may be crossed in itself: that is nobody's trade.
+            if front.maker is None or (front.price - level[0]) * side.sign < 0:
                 return
             lots = min(front.lots, level[1])
             model.take_from_model(lots)

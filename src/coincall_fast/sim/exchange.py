@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from .feed import Taste
 from .gate import Habits, Throttle
 from .instruments import FUTURES, OPTIONS
 from .keys import MAKER, READ, TRADE, Key
+from .recording import Recording
 from .server import Refuse, Server, Switches
 from .session import Rules
 from .venue import EDITIONS, Edition, Venue
@@ -42,6 +44,7 @@ class Exchange:
     edition               of the documents: "today", "2023-09" or "2023-05"
     flow                  how often the model's own takers come; 1 is a lively market, 0 none
     expiries              how many the options have; each adds 48 symbols, ten make 482
+    recording             a file of frames to show instead of the model's books
     speed                 how fast the market's clock runs; signatures go by the real one
     clock_offset_ms       how far the venue's clock is ahead of this machine's
     silence_s             a connection ends after this long without traffic either way
@@ -77,6 +80,7 @@ class Exchange:
         edition: Edition = "today",
         flow: float = 1.0,
         expiries: int = 2,
+        recording: str | Path | None = None,
         speed: float = 1.0,
         clock_offset_ms: int = 0,
         silence_s: float = 30.0,
@@ -124,6 +128,7 @@ class Exchange:
         self._edition: Edition = edition
         self._flow = flow
         self._expiries = expiries
+        self._recording = recording
         self._reads_lag_ms = reads_lag_ms
         self._speed = speed
         self._faults = Faults()
@@ -181,12 +186,15 @@ class Exchange:
 
     def _new_venue(self) -> Venue:
         step_ms = min(self._periods_ms.values()) * max(1.0, self._speed)
+        recording = None if self._recording is None else Recording.read(self._recording)
+        start_ms = None if recording is None else recording.start_ms
         venue = Venue(
             self.seed,
-            Clock(skew_ms=self.clock_offset_ms, speed=self._speed),
+            Clock(skew_ms=self.clock_offset_ms, speed=self._speed, start_ms=start_ms),
             step_ms=round(step_ms),
             flow=self._flow,
             expiries=self._expiries,
+            recording=recording,
             edition=self._edition,
         )
         venue.reads_lag_ms = self._reads_lag_ms

@@ -7,6 +7,7 @@ from typing import NamedTuple
 __all__ = [
     "FUTURES",
     "LIMITS",
+    "MONTHS",
     "OPTIONS",
     "PAIRS",
     "Instrument",
@@ -22,7 +23,7 @@ FUTURES = "futures"
 _DAY_MS = 86_400_000
 _FRIDAY = 4
 # Not strftime("%b"), which speaks the machine's language.
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 class Limits(NamedTuple):
@@ -181,4 +182,4 @@ def _friday_from(time_ms: int) -> datetime:
 def _expiry_text(expiry_ms: int) -> str:
     """`4JUL23`: the day is not zero-padded (protocol page, section 5, quirk 20)."""
     day = datetime.fromtimestamp(expiry_ms / 1000, UTC)
-    return f"{day.day}{_MONTHS[day.month - 1]}{day.year % 100:02d}"
+    return f"{day.day}{MONTHS[day.month - 1]}{day.year % 100:02d}"

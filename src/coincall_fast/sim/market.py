@@ -50,9 +50,13 @@ class Underlying:
     def step(self, dt_ms: int) -> None:
         """One step of a driftless geometric random walk."""
         deviation = self.pair.vol * sqrt(dt_ms / _YEAR_MS)
-        self.fair *= exp(self._random.gauss(0.0, deviation) - 0.5 * deviation * deviation)
-        self.high = max(self.high, self.fair)
-        self.low = min(self.low, self.fair)
+        drift = self._random.gauss(0.0, deviation) - 0.5 * deviation * deviation
+        self.show(self.fair * exp(drift))
+
+    def show(self, fair: float) -> None:
+        self.fair = fair
+        self.high = max(self.high, fair)
+        self.low = min(self.low, fair)
 
 
 class Book:
@@ -102,6 +106,12 @@ class Book:
         self._asks.clear()
         self._requeue()
 
+    def show(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """Sets what the makers quote."""
+        self._bids.levels[:] = bids
+        self._asks.levels[:] = asks
+        self._requeue()
+
     def move(self, target: Target, *, far: bool, dt_ms: int, whole: bool) -> None:
         """Follows `target`; `far` lets the makers come and go, `whole` builds to full depth."""
         if far and self._random.random() * _MOOD_MEAN_MS < dt_ms:
@@ -143,21 +153,21 @@ class Market:
         *,
         step_ms: int = 100,
         expiries: int = 2,
+        listed: Iterable[Instrument] | None = None,
         after_step: Callable[[int], None] | None = None,
     ) -> None:
         self.after_step = after_step
         self.is_frozen = False  # time passes, but prices and makers' quotes stand still
         self.start_ms = self.now_ms = start_ms
         self.step_ms = step_ms
-        self.instruments = {
-            listed.symbol: listed for listed in list_instruments(start_ms, expiries)
-        }
+        listed = list_instruments(start_ms, expiries) if listed is None else listed
+        self.instruments = {instrument.symbol: instrument for instrument in listed}
         self.underlyings = {pair.name: Underlying(pair, seed) for pair in PAIRS}
         self.books = {
-            symbol: Book(listed, seed, *_opening(listed))
-            for symbol, listed in self.instruments.items()
+            symbol: Book(instrument, seed, *_opening(instrument))
+            for symbol, instrument in self.instruments.items()
         }
-        self._move_books(step_ms, whole=True)
+        self._open()
 
     def symbols(self, product: str) -> list[str]:
         """The symbols of one product; options nearest the money first."""
@@ -186,14 +196,20 @@ class Market:
     def _step(self, dt_ms: int, *, whole: bool) -> None:
         self.now_ms += dt_ms
         if not self.is_frozen:
-            for underlying in self.underlyings.values():
-                underlying.step(dt_ms)
-            if whole:
-                for book in self.books.values():
-                    book.clear()
-            self._move_books(dt_ms, whole=whole)
+            self._move(dt_ms, whole=whole)
         if self.after_step is not None:
             self.after_step(dt_ms)
+
+    def _open(self) -> None:
+        self._move_books(self.step_ms, whole=True)
+
+    def _move(self, dt_ms: int, *, whole: bool) -> None:
+        for underlying in self.underlyings.values():
+            underlying.step(dt_ms)
+        if whole:
+            for book in self.books.values():
+                book.clear()
+        self._move_books(dt_ms, whole=whole)
 
     def _move_books(self, dt_ms: int, *, whole: bool) -> None:
         for book in self.books.values():

@@ -38,7 +38,7 @@ def order(venue: Venue, change: OrderChanged) -> str:
         return show((ticks or 0) * instrument.tick_e8)
 
     sizes: dict[str, Any] = {}
-    if change.match is not None or placed.state is State.INVALID:
+    if placed.state in (State.PARTIALLY_FILLED, State.FILLED, State.INVALID):
         sizes = {"rq": size(placed.remaining), "fq": size(placed.filled)}
     elif placed.state in (State.CANCELED, State.CANCELED_BY_EXERCISE):
         sizes = {"cq": size(placed.remaining), "fq": size(placed.filled)}

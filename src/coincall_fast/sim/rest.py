@@ -147,7 +147,7 @@ def futures_depth(market: Market, ticker: str, depth: str, now_ms: int) -> dict[
 def futures_symbols(venue: Venue) -> list[dict[str, Any]]:
     """GET /open/futures/market/symbol/v1."""
     rows = []
-    for pair in PAIRS:
+    for pair in _listed(venue):
         now = _perpetual(venue, pair)
         rows.append(
             {
@@ -182,7 +182,7 @@ def futures_instruments(venue: Venue) -> list[dict[str, Any]]:
     From the venue's later docs; not in the seeds.
     """
     rows = []
-    for pair in PAIRS:
+    for pair in _listed(venue):
         now = _perpetual(venue, pair)
         listed = venue.engine.market.instruments[pair.name]
         best = quote(venue.engine, listed)
@@ -216,6 +216,11 @@ def futures_instruments(venue: Venue) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _listed(venue: Venue) -> list[Pair]:
+    """The pairs with a perpetual: all but in a recording that has not all."""
+    return [pair for pair in PAIRS if pair.name in venue.engine.market.instruments]
 
 
 def _perpetual(venue: Venue, pair: Pair) -> Ticker:

@@ -7,6 +7,7 @@ from .desk import Desk
 from .engine import Engine
 from .funding import Funding
 from .keys import Key, Keyring
+from .recording import Recording
 
 __all__ = ["EDITIONS", "Edition", "Venue"]
 
@@ -29,11 +30,19 @@ class Venue:
         step_ms: int = 100,
         flow: float = 1.0,
         expiries: int = 2,
+        recording: Recording | None = None,
         edition: Edition = "today",
     ) -> None:
         self.edition = edition
         self.clock = clock
-        self.engine = Engine(seed, clock.market_ms(), step_ms=step_ms, flow=flow, expiries=expiries)
+        self.engine = Engine(
+            seed,
+            clock.market_ms(),
+            step_ms=step_ms,
+            flow=flow,
+            expiries=expiries,
+            recording=recording,
+        )
         self.desk = Desk(self.engine)
         self.funding = Funding(self.engine, seed)
         self.keys = Keyring()
