@@ -267,6 +267,19 @@ def test_the_answer_comes_before_its_effect_or_behind_it() -> None:
         assert list(dict.fromkeys(order)) == expected
 
 
+def test_nothing_is_told_while_an_answer_is_on_its_way(exchange: Exchange) -> None:
+    """Whoever else has the server's attention meanwhile."""
+    key = exchange.add_user()
+    with Socket(exchange, "futures", key) as socket:
+        socket.subscribe("order")
+        exchange._call(lambda server: server.feed.hold())
+        Plain(exchange, key).place(FUTURE, 1, "0.1", "1000")
+        time.sleep(0.3)
+        assert socket.pushes() == []
+        exchange._call(lambda server: server.feed.release())
+        assert socket.push(35)["d"]["os"] == 0
+
+
 def test_a_trade_is_told_to_all_who_listen(exchange: Exchange) -> None:
     client = Plain(exchange)
     with Socket(exchange, "futures") as socket:

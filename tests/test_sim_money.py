@@ -80,8 +80,11 @@ def test_open_orders_hold_margin(floor: Floor) -> None:
     """Seed 003: 1 at 500 with three times leverage holds 166.66666667; a bought option's holds its
     premium, 1047.8."""
     floor.desk.set_leverage(ANN, floor.engine.market.instruments[FUTURE], 3)
-    floor.place(qty="1", price="500")
+    order = floor.place(qty="1", price="500")
     assert dollars(worth(floor).initial) == pytest.approx(Decimal(500) / 3)
+    floor.desk.cancel(ANN, "futures", {"orderId": order.order_id})
+    floor.place(tradeType=2, qty="0.3")  # what it has become holds as much
+    assert dollars(worth(floor).initial) == Decimal("19642.5") * Decimal("0.3") / 3
     floor.place(BOB, symbol=floor.option, qty="0.5", price="0.2")
     assert dollars(worth(floor, BOB).initial) == Decimal("0.1")
     floor.place(tradeType=2, qty="0.1")
@@ -203,6 +206,9 @@ def test_too_many_fills_take_the_protected_orders_away(floor: Floor) -> None:
         for price in ("600", "601", "602")
     ]
     plain = floor.place(symbol=option, tradeSide=2, price="603", qty="0.3")
+    cheap = floor.place(symbol=option, tradeSide=2, price="599", qty="0.3")
+    floor.place(BOB, symbol=option, price="599", qty="0.3")
+    assert cheap.state is State.FILLED  # was not protected, and does not count
     floor.place(BOB, symbol=option, price="600", qty="0.3")
     assert protected[1].state is State.NEW  # 0.3 is not yet too much
     floor.place(BOB, symbol=option, price="601", qty="0.2")

@@ -75,6 +75,9 @@ def test_a_trade_is_everywhere_the_same(client: Plain, option: str) -> None:
     assert (trade["orderId"], trade["isTaker"], print_["tradeSide"]) == (order_id, 1, 1)
     assert held["value"] == trade["price"] * trade["qty"]
     assert held["upnlByMarkPrice"] == (held["markPrice"] - held["avgPrice"]) * held["qty"]
+    assert held["roiByMarkPrice"] == pytest.approx(  # in percent
+        100 * held["upnlByMarkPrice"] / held["value"], abs=Decimal("1e-7")
+    )
     row = client.get("/open/account/summary/v1")["data"]["accounts"][0]
     cash = 1_000_000 - held["value"] - trade["fee"]
     assert Decimal(row["marginBalance"]) == cash
@@ -85,6 +88,17 @@ def test_a_trade_is_everywhere_the_same(client: Plain, option: str) -> None:
     size = {level["price"]: Decimal(level["size"]) for level in book["asks"]}[str(best)]
     after = client.get(f"{OPTIONS}/orderbook/v1/{option}")["data"]["asks"]
     assert all(Decimal(a["size"]) < size for a in after if a["price"] == str(best))
+
+
+def test_a_perpetuals_position(client: Plain) -> None:
+    client.place(FUTURE, 2, "0.25", None)
+    (held,) = digits(client.raw("GET", "/open/futures/position/get/v1", {}).text)["data"]
+    assert (held["tradeSide"], held["qty"], held["delta"]) == (2, Decimal("0.25"), Decimal("-0.25"))
+    assert held["value"] == held["avgPrice"] * held["qty"]
+    assert held["initMargin"] == held["value"] / 5
+    assert held["upnl"] == (held["avgPrice"] - held["markPrice"]) * held["qty"]
+    # A fraction, not percent as an option's.
+    assert held["roi"] == pytest.approx(held["upnl"] / held["value"], abs=Decimal("1e-7"))
 
 
 @pytest.mark.parametrize("root", [OPTIONS, FUTURES])
