@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coincall_fast.sim.accounts import FEES, Position, fee_e16
-from coincall_fast.sim.events import Filled
+from coincall_fast.sim.events import Event, Filled
 from coincall_fast.sim.instruments import LIMITS, list_instruments
 from coincall_fast.sim.margin import summarise, upnl
 from coincall_fast.sim.refusals import RefusedError
@@ -150,6 +150,19 @@ def test_twenty_five_thousand_random_actions(seed: int) -> None:
         for account in floor.engine.ledger.accounts.values()
         for p in account.open_positions
     )
+
+
+def test_the_same_seed_and_actions_tell_the_same_story() -> None:
+    def story(seed: int) -> list[Event]:
+        floor = Floor(seed=seed, flow=5.0)
+        random = Random(1)
+        symbols = [FUTURE, floor.option]
+        for _ in range(1_500):
+            act(floor, random, symbols)
+        return floor.events
+
+    assert story(1) == story(1)
+    assert story(1) != story(2)
 
 
 @settings(max_examples=25, deadline=None)

@@ -140,6 +140,20 @@ def test_a_bought_option_is_worth_its_mark_and_is_no_collateral(floor: Floor) ->
 # Expiry
 
 
+def test_a_long_gap_does_not_carry_the_price_past_an_expiry() -> None:
+    floor = Floor()
+    expiries = sorted(
+        {i.terms.expiry_ms for i in floor.engine.market.instruments.values() if i.terms}
+    )
+    floor.place(symbol=floor.option, price="5000", qty="0.1")
+    floor.engine.advance(START_MS + 100 * DAY_MS)
+    prices = floor.engine.delivery_e8["BTCUSD"]
+    assert sorted(prices) == expiries
+    assert prices[expiries[0]] != prices[expiries[1]]
+    (paid,) = floor.engine.settlements
+    assert expiries[0] <= paid.ts_ms <= expiries[0] + 2 * STEP_MS
+
+
 def test_options_are_paid_out_at_expiry() -> None:
     floor = Floor()
     call = floor.engine.market.instruments[floor.option]
@@ -177,9 +191,15 @@ def test_funding_is_paid_three_times_a_day_and_adds_up(floor: Floor) -> None:
     floor.place(tradeType=2, qty="2")
     floor.place(BOB, tradeType=2, qty="0.5", tradeSide=2)
     cash = {user: floor.desk.account(user).cash_e16 for user in (ANN, BOB, MODEL)}
-    floor.engine.advance(START_MS + DAY_MS)
-    assert {(p.ts_ms - STEP_MS) // (DAY_MS // 3) % 3 for p in funding.payments} <= {0, 1, 2}
-    assert funding.payments
+    first_ms = funding.next_ms(START_MS)
+    assert (first_ms % DAY_MS, first_ms - START_MS < DAY_MS // 3) == (DAY_MS // 3, True)
+    floor.engine.advance(first_ms - STEP_MS)
+    assert funding.payments == []
+    floor.engine.advance(first_ms + STEP_MS)
+    assert len(funding.payments) == 2
+    assert {p.rate_e8 for p in funding.payments} == {funding.rate_e8(FUTURE, first_ms)}
+    floor.engine.advance(first_ms + DAY_MS - STEP_MS)
+    assert len(funding.payments) == 2 * 3
     for user in (ANN, BOB):
         paid = sum(p.fee_e16 for p in funding.payments if p.user_id == user)
         assert floor.desk.account(user).cash_e16 == cash[user] - paid

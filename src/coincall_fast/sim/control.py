@@ -19,7 +19,14 @@ __all__ = ["Control"]
 class Control:
     """`/sim/…`; used on the loop's thread only."""
 
-    def __init__(self, venue: Venue, feed: Feed, faults: Faults, cut: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        venue: Venue,
+        feed: Feed,
+        faults: Faults,
+        cut: Callable[[], None],
+        restart: Callable[[bool], None],
+    ) -> None:
         self._venue = venue
         self._feed = feed
         self._faults = faults
@@ -31,6 +38,7 @@ class Control:
             "freeze": lambda how: self.freeze(how.get("on", True)),
             "skip": lambda how: self.skip(how["ms"]),
             "skew": lambda how: self.skew(how["ms"]),
+            "restart": lambda how: restart(how.get("keep_state", True)),
         }
 
     def routes(self) -> list[web.RouteDef]:

@@ -100,6 +100,11 @@ class Engine:
 
     def advance(self, now_ms: int) -> None:
         """Lets time pass: the model moves, its takers come, stops trigger, options expire."""
+        expiries = {i.terms.expiry_ms for i in self._unsettled.values() if i.terms is not None}
+        for expiry_ms in sorted(expiries):
+            # A long gap is one step: it must not carry the price past an expiry.
+            if expiry_ms < now_ms:
+                self.market.advance(expiry_ms + self.market.step_ms)
         self.market.advance(now_ms)
         self.now_ms = max(self.now_ms, now_ms)
 

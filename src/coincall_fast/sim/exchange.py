@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -30,6 +30,8 @@ __all__ = ["Exchange"]
 _API_KEY = "simK+y/4Yz0q3T7Zb1Vd9Xw5Ru2Nj8Lm6Ph+Gf/Ec0Aa="
 _API_SECRET = "5ec0de00" * 8
 
+_RESTART_S = 0.05  # for the answer to go out
+
 T = TypeVar("T")
 
 
@@ -55,6 +57,7 @@ class Exchange:
     failures              how a socket says no: in "result", in "rc" or in "c"
     acks                  whether a socket says yes
     max_queued_bytes      a reader that is this far behind is cut off
+    faults                what is to go wrong from the start: settings of `faults.Fault`
     throttle              beyond a rate class: "code" 10605, HTTP "429", or "off"
     makers_only           without that permission: HTTP "404", or the "code" 7001
     booleans              signed as "lower" case, as Python's "title" case, or "both"
@@ -92,6 +95,7 @@ class Exchange:
         failures: Failures = "result",
         acks: bool = True,
         max_queued_bytes: int = 8 * 1024 * 1024,
+        faults: Iterable[Mapping[str, Any]] = (),
         throttle: Throttle = "code",
         makers_only: Literal["404", "code"] = "404",
         booleans: Booleans = "lower",
@@ -131,7 +135,8 @@ class Exchange:
         self._recording = recording
         self._reads_lag_ms = reads_lag_ms
         self._speed = speed
-        self._faults = Faults()
+        self._ordered_faults = [dict(fault) for fault in faults]
+        self._faults = self._new_faults()  # a wrong one is told at once
         self._periods_ms = {OPTIONS: options_period_ms, FUTURES: futures_period_ms}
         self._switches = Switches(
             Rules(
@@ -168,7 +173,7 @@ class Exchange:
         """Returns when the exchange is listening."""
         if self._thread is not None:
             raise RuntimeError("the exchange is already running")
-        self._begin(None, Faults())
+        self._begin(None, self._new_faults())
         return self
 
     def _begin(self, venue: Venue | None, faults: Faults) -> None:
@@ -183,6 +188,12 @@ class Exchange:
         listening.wait()
         if self._error is not None:
             self.close()
+
+    def _new_faults(self) -> Faults:
+        faults = Faults()
+        for fault in self._ordered_faults:
+            faults.add(**fault)
+        return faults
 
     def _new_venue(self) -> Venue:
         step_ms = min(self._periods_ms.values()) * max(1.0, self._speed)
@@ -312,6 +323,15 @@ class Exchange:
         finally:
             self._asked_port = asked
 
+    def _restart_soon(self, keep_state: bool) -> None:
+        """A restart that is asked for over HTTP: the server cannot wait for its own end."""
+
+        def restart() -> None:
+            if self._thread is not None:  # else it has been closed meanwhile
+                self.restart(keep_state=keep_state)
+
+        threading.Timer(_RESTART_S, restart).start()
+
     # The thread
 
     def _call(self, ask: Callable[[Server], T]) -> T:
@@ -348,7 +368,7 @@ class Exchange:
     async def _serve(self, venue: Venue, listening: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._server = Server(venue, self._faults, self._switches, self._fail)
+        self._server = Server(venue, self._faults, self._switches, self._fail, self._restart_soon)
         # No access log: it would hold signed addresses.
         runner = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=0.5)
         pushes: list[asyncio.Task[None]] = []

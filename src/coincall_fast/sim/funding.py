@@ -48,8 +48,8 @@ class Funding:
         return round(random.gauss(0.0, _TYPICAL_E8))
 
     def _after_step(self) -> None:
-        if self._engine.now_ms >= self._next_ms:
-            due_ms, self._next_ms = self._next_ms, self.next_ms(self._engine.now_ms)
+        while self._engine.now_ms >= self._next_ms:  # a long gap may have several
+            due_ms, self._next_ms = self._next_ms, self._next_ms + PERIOD_MS
             for instrument in self._engine.market.instruments.values():
                 if instrument.product == FUTURES:
                     self._pay(instrument, due_ms)

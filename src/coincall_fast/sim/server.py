@@ -55,6 +55,7 @@ class Server:
         faults: Faults,
         switches: Switches,
         on_error: Callable[[Exception], None],
+        restart: Callable[[bool], None],
     ) -> None:
         self.feed = Feed(venue, switches.taste)
         self.connections: set[Connection] = set()
@@ -62,7 +63,7 @@ class Server:
         self._verifier = Verifier(venue.keys, switches.prehash)
         self._gate = Gate(venue, RestVerifier(venue.keys, switches.booleans), switches.habits)
         self.faults = faults
-        self.control = Control(venue, self.feed, faults, self.drop_connections)
+        self.control = Control(venue, self.feed, faults, self.drop_connections, restart)
         self._switches = switches
         self._on_error = on_error
 
