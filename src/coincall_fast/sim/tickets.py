@@ -190,7 +190,11 @@ def _tif(fields: Fields, kind: Kind) -> TimeInForce:
         return TimeInForce.POST_ONLY if kind is Kind.POST_ONLY else TimeInForce.GTC
     if kind in _UNPRICED:
         raise RefusedError(refusals.TIF_OF_MARKET)
-    if given not in _TIFS or (kind is Kind.POST_ONLY and given != "GTC"):
+    if (
+        not isinstance(given, str)
+        or given not in _TIFS
+        or (kind is Kind.POST_ONLY and given != "GTC")
+    ):
         raise RefusedError(refusals.WRONG_TIF)
     return TimeInForce.POST_ONLY if kind is Kind.POST_ONLY else _TIFS[given]
 
