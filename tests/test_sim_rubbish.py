@@ -5,9 +5,11 @@ import json
 from typing import Any
 
 import pytest
+import requests as http
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coincall_fast.sim import Exchange
 from coincall_fast.sim.clock import Clock
 from coincall_fast.sim.endpoints import ENDPOINTS, Endpoint
 from coincall_fast.sim.keys import MAKER, READ, TRADE, Key
@@ -156,3 +158,30 @@ def test_every_message_is_answered(message: Any) -> None:
     session = Session(Catalog("options", {"BTCUSD"}, {("BTCUSD", 5)}), Rules(), now_s=0.0)
     for text in (json.dumps(message), json.dumps({"action": "subscribe", "payload": message})):
         json.loads(session.receive(text, 1.0).text)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "content_type", "status"),
+    [
+        ("/open/futures/order/create/v1", b"\xff\xfe", "application/json", 200),
+        ("/open/futures/order/create/v1", b"{}", "application/json; charset=klingon", 200),
+        ("/open/futures/order/create/v1", b"{}", "", 200),
+        ("/open/futures/order/create/v1", b"[" * 50_000, "application/json", 200),
+        ("/open/futures/order/create/v1", b" " * 3_000_000, "application/json", 413),
+        ("/open/option/order/cancelOpenOrders/v1/%FF%00", None, "", 200),
+        ("/open/option/get/v1/%E2%82?endTime=%FF&endTime=%zz", None, "", 200),
+        ("/sim/skip", b"\xff", "application/json", 400),
+        ("/sim/skip", b'{"ms": "x"}', "", 400),
+        ("/sim/faults/" + "9" * 5_000, "DELETE", "", 404),
+    ],
+)
+def test_rubbish_over_http(
+    exchange: Exchange, path: str, body: Any, content_type: str, status: int
+) -> None:
+    method = "DELETE" if body == "DELETE" else "GET" if body is None else "POST"
+    data = body if isinstance(body, bytes) else None
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = http.request(method, exchange.rest_url + path, data=data, headers=headers, timeout=10)
+    assert answer.status_code == status
+    # And it still stands.
+    assert http.get(f"{exchange.rest_url}/time", timeout=10).json()["code"] == 0

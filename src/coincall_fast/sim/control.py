@@ -45,7 +45,7 @@ class Control:
         return [
             web.get("/sim/faults", self._list),
             web.delete("/sim/faults", self._remove),
-            web.delete("/sim/faults/{number}", self._remove),
+            web.delete(r"/sim/faults/{number:\d{1,9}}", self._remove),
             web.post("/sim/{verb}", self._post),
         ]
 
@@ -82,7 +82,7 @@ class Control:
         if verb is None:
             raise web.HTTPNotFound
         try:
-            how = json.loads(await request.text() or "{}")
+            how = json.loads(await request.read() or b"{}")
             return web.json_response(verb(how) or {})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise web.HTTPBadRequest(text=f"{type(error).__name__}: {error}") from error

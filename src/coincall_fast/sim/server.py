@@ -189,7 +189,8 @@ class Server:
     # REST
 
     async def _rest(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
-        body = await request.text()
+        # Whatever charset it says it is in, JSON is UTF-8; what is not that is no JSON.
+        body = (await request.read()).decode(errors="replace")
         faults = self.faults.rest(request.method, request.path)
         before, after = ([f for f in faults if f.when == when] for when in ("before", "after"))
         if (faulty := await _go_wrong(request, before)) is not None:
