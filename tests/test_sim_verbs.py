@@ -101,6 +101,26 @@ def test_a_perpetuals_position(client: Plain) -> None:
     assert held["roi"] == pytest.approx(held["upnl"] / held["value"], abs=Decimal("1e-7"))
 
 
+def test_open_interest_is_what_is_held_long(client: Plain, exchange: Exchange) -> None:
+    option = exchange.symbols("options")[4]
+
+    def interest() -> Decimal:
+        path = f"/open/option/detail/v1/{option}"
+        found = digits(client.raw("GET", path, {}).text)["data"]["openInterest"]
+        assert isinstance(found, Decimal)
+        return found
+
+    def best(side: str) -> str:
+        book = client.get(f"{OPTIONS}/orderbook/v1/{option}")["data"]
+        return str(book[side][0]["price"])
+
+    before = interest()
+    client.place(option, 1, "0.05", best("asks"))
+    assert interest() - before == Decimal("0.05")
+    client.place(option, 2, "0.08", best("bids"))  # closes 0.05 and opens 0.03
+    assert interest() - before == Decimal("0.03")
+
+
 @pytest.mark.parametrize("root", [OPTIONS, FUTURES])
 def test_cancel_answers_as_its_product_does(client: Plain, option: str, root: str) -> None:
     symbol = option if root == OPTIONS else FUTURE
