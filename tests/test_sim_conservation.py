@@ -1,5 +1,6 @@
 """Nothing is lost and nothing is made: the simulated exchange's books add up after any orders."""
 
+from collections import Counter
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -12,6 +13,7 @@ from coincall_fast.sim.accounts import FEES, Position, fee_e16
 from coincall_fast.sim.events import Event, Filled
 from coincall_fast.sim.instruments import LIMITS, list_instruments
 from coincall_fast.sim.margin import summarise, upnl
+from coincall_fast.sim.orders import Kind, TimeInForce
 from coincall_fast.sim.refusals import RefusedError
 from sim_desk import ANN, BOB, E16, FUTURE, START_MS, STEP_MS, Floor, check_books
 
@@ -67,6 +69,30 @@ class Audit:
                 for p in account.open_positions
             )
             assert Fraction(summary.equity, E16) == cash[user_id] + marked
+
+
+def check_rules(floor: Floor) -> None:
+    """What orders promise, read off what was told of them."""
+    lots = dict[tuple[int, str], int]()
+    for order in floor.engine.orders.values():
+        if order.tif is TimeInForce.FOK:
+            assert order.filled in (0, order.lots)
+        if order.tif in (TimeInForce.FOK, TimeInForce.IOC):
+            assert order.is_waiting or not order.state.is_open
+    for event in floor.events:
+        if not isinstance(event, Filled):
+            continue
+        order, key = event.order, (event.order.user_id, event.order.instrument.symbol)
+        assert not (event.is_taker and order.kind is Kind.POST_ONLY)
+        if order.price is not None:
+            assert (order.price - event.price) * order.side.sign >= 0  # its limit, or better
+        before = lots.get(key, 0)
+        lots[key] = before + event.lots * order.side.sign
+        if order.is_reduce_only:
+            assert abs(lots[key]) == abs(before) - event.lots
+    # Nobody trades with himself.
+    sides = Counter((e.trade_id, e.order.user_id) for e in floor.events if isinstance(e, Filled))
+    assert set(sides.values()) == {1}
 
 
 def act(floor: Floor, random: Random, symbols: list[str]) -> None:
@@ -135,6 +161,7 @@ def test_twenty_five_thousand_random_actions(seed: int) -> None:
         if number % 500 == 0:
             check_books(floor.engine)
     audit.check()
+    check_rules(floor)
     taken = [event for event in floor.events if isinstance(event, Filled)]
     assert len(taken) > 2_500  # that something has happened
     assert {fill.is_taker for fill in taken} == {True, False}
@@ -176,6 +203,7 @@ def test_short_random_histories(seed: int, flow: float) -> None:
         act(floor, random, symbols)
         check_books(floor.engine)
     audit.check()
+    check_rules(floor)
 
 
 TRADES = st.lists(

@@ -78,6 +78,7 @@ def test_a_trade_is_everywhere_the_same(client: Plain, option: str) -> None:
     assert held["roiByMarkPrice"] == pytest.approx(  # in percent
         100 * held["upnlByMarkPrice"] / held["value"], abs=Decimal("1e-7")
     )
+    assert held["roi"] == pytest.approx(100 * held["upnl"] / held["value"], abs=Decimal("1e-7"))
     row = client.get("/open/account/summary/v1")["data"]["accounts"][0]
     cash = 1_000_000 - held["value"] - trade["fee"]
     assert Decimal(row["marginBalance"]) == cash
