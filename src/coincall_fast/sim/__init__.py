@@ -7,6 +7,19 @@ check, its parsing and its field names share no code with what they test.
 
     with Exchange(seed=7) as exchange:
         print(exchange.ws_url, exchange.symbols("options")[:3])
+
+How it is built, from the bottom; each layer knows only what is below it:
+
+    wiring      exchange -> server -> gate (REST), session and connection (sockets), control
+    telling     endpoints -> rest*, verbs;  feed -> pushes, private_pushes;  wire, numerals
+    rules       desk -> tickets, guards;  topics, rates, auth, params, keys
+    state       venue -> engine, funding -> accounts, margin, valuation, tape, events
+    matching    matching, orders: the model's levels and users' orders by price and time
+    model       market -> ladder, black76, instruments, opening;  recording in its place
+
+There is one state, `venue.Venue`. REST, pushes and books are read from it and nowhere kept, so that
+they cannot disagree. The state is pure: time comes in, events come out; sockets and clocks are the
+wiring's. What it assumes of the venue is listed in docs/unverified.md.
 """
 
 try:

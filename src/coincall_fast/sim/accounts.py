@@ -11,11 +11,12 @@ and its position is worth what it is marked at.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .instruments import OPTIONS, Instrument
 from .orders import Side
 
-__all__ = ["FEES", "MODEL", "Account", "Ledger", "Position", "Trade", "value_e16"]
+__all__ = ["FEES", "MODEL", "Account", "Booked", "Ledger", "Position", "value_e16"]
 
 MODEL = 0  # the user id of the model, which makes and takes without fees
 FEES = 1  # the account that fees are paid to
@@ -92,17 +93,10 @@ class Account:
         return [position for position in self.positions.values() if position.lots]
 
 
-@dataclass(slots=True, frozen=True)
-class Trade:
-    """One trade between two accounts; the fees are in 1e-16 dollars, the P&L without them."""
+class Booked(NamedTuple):
+    """What a trade did to those who made it, by user, in 1e-16 dollars; the P&L is before fees."""
 
-    instrument: Instrument
-    price: int
-    lots: int
-    buyer: int
-    seller: int
-    value_e16: int
-    fees_e16: dict[int, int]  # by user
+    fees_e16: dict[int, int]
     realised_e16: dict[int, int]
 
 
@@ -131,7 +125,7 @@ class Ledger:
         rates_e8: dict[int, int],
         position_id: int,
         now_ms: int,
-    ) -> Trade:
+    ) -> Booked:
         """Books a trade; `rates_e8` are the fee rates of those who pay any."""
         value = value_e16(instrument, price, lots)
         fees: dict[int, int] = {}
@@ -144,8 +138,7 @@ class Ledger:
             fees[user_id] = fee_e16(value, rates_e8.get(user_id, 0))
             account.cash_e16 -= fees[user_id]
             self.accounts[FEES].cash_e16 += fees[user_id]
-        buyer, seller = users[Side.BUY], users[Side.SELL]
-        return Trade(instrument, price, lots, buyer, seller, value, fees, realised)
+        return Booked(fees, realised)
 
     def settle(self, instrument: Instrument, price_e8: int, now_ms: int) -> dict[int, int]:
         """Closes every position of an instrument at a price; returns what each account got."""

@@ -214,15 +214,15 @@ class Engine:
             if order is not None:
                 users[order.side] = order.user_id
                 rates[order.user_id] = rate
-        trade = self.ledger.trade(
+        booked = self.ledger.trade(
             instrument, price, lots, users, rates, self.next_id(), self.now_ms
         )
         value = self.valuation.of(instrument)
         for order in (maker, taker):
             if order is None:
                 continue
-            order.fee_e16 += trade.fees_e16[order.user_id]
-            order.realised_e16 += trade.realised_e16[order.user_id]
+            order.fee_e16 += booked.fees_e16[order.user_id]
+            order.realised_e16 += booked.realised_e16[order.user_id]
             self._fill(order, price, lots, order is taker)
             fill = Filled(
                 trade_id=trade_id,
@@ -230,7 +230,7 @@ class Engine:
                 price=price,
                 lots=lots,
                 is_taker=order is taker,
-                fee_e16=trade.fees_e16[order.user_id],
+                fee_e16=booked.fees_e16[order.user_id],
                 rate_e8=rates[order.user_id],
                 mark_e8=value.mark_e8,
                 index_e8=self.valuation.index_e8(instrument.pair),

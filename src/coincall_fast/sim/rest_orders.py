@@ -17,7 +17,7 @@ from .refusals import RefusedError
 from .tickets import integer
 from .venue import Venue
 
-__all__ = ["display_name", "history", "id_of", "order_info", "page", "pending", "times", "trades"]
+__all__ = ["display_name", "history", "order_info", "page", "pending", "times", "trades"]
 
 _PAGE_SIZE = 20
 _MAX_PAGE_SIZE = 500
@@ -111,10 +111,6 @@ def times(fields: Fields, now_ms: int, range_ms: int = _DAY_MS) -> tuple[int, in
     if end_ms - start_ms > _MAX_RANGE_MS:
         raise RefusedError(refusals.RANGE_TOO_LONG)
     return start_ms, end_ms
-
-
-def id_of(order: Order) -> int:
-    return order.order_id
 
 
 def _page_size(fields: Fields, most: int = _MAX_PAGE_SIZE) -> int:
