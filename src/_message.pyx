@@ -499,7 +499,7 @@ cdef class Grid(Message):
     cdef Cell envelope_time
     cdef object times           # int64 (rows,)
     cdef object block           # float64 (numbers, rows)
-    cdef list views             # of the block, by cell
+    cdef list views             # of the block, by cell, once one has been asked for
     cdef public dict _known     # what has been read from the symbols
 
     def __dealloc__(self):
@@ -571,10 +571,9 @@ def restored_grid(type made, tuple id, bytes frame, list rows, str ts):
 
 cdef object column_of(Grid grid, Field field):
     whole(grid, grid.shape)
-    view = grid.views[field.cell]
-    if view is None:
-        view = grid.views[field.cell] = grid.block[field.cell]
-    return view
+    if grid.views is None:
+        grid.views = list(grid.block)  # a third of what it costs one by one
+    return grid.views[field.cell]
 
 
 cdef void* memory_of(object array) except NULL:
@@ -596,7 +595,7 @@ cdef int take_over(Grid grid, Drafted draft, bytes frame, Cell* time) except -1:
     cdef Place* places
     block = grid.block if fits else np.empty((width, n))
     stamps = grid.times if fits else np.empty(n, np.int64)
-    views = grid.views if fits else [None] * width
+    views = grid.views if fits else None
     numbers, times = memory_of(block), memory_of(stamps)
     places = <Place*>PyMem_Realloc(grid.places, (n or 1) * sizeof(Place))
     if places == NULL:
