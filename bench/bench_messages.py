@@ -11,7 +11,6 @@ import numpy as np
 import on_demand
 import pytest
 from frames import COUNT
-from message_frames import FIELDS, HANDFUL, ROWS, message_frames
 from message_peers import (
     PEERS,
     Peer,
@@ -21,6 +20,7 @@ from message_peers import (
     orjson_arrays,
     ours,
 )
+from message_wire import FIELDS, HANDFUL, ROWS, message_frames
 from unrolled import decoded_and_read
 
 from coincall_fast import BookStore, decode, decode_into

@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 from frames import COUNT, KINDS, LEVELS, frames
-from message_frames import FIELDS, message_frames
-from message_frames import KINDS as MESSAGES
+from message_wire import FIELDS, message_frames
+from message_wire import KINDS as MESSAGES
 from unrolled import TIMES, decoded_and_read, unrolled
 
 from coincall_fast import BookStore, OrderBook, decode, decode_into

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import orjson
-from message_frames import FIELDS, message_frames
+from message_wire import FIELDS, message_frames
 
 from coincall_fast import OrderState, OrderType, PositionState, Side
 
