@@ -409,7 +409,7 @@ static inline const unsigned char *plain_integer(
         if (p == first + 18) return 0;
         read = read * 10 + (*p - '0');
     }
-    if (p == first || (*first == '0' && p > first + 1)) return 0;
+    if (p == first || *p == '.' || (*first == '0' && p > first + 1)) return 0;
     *value = first[-1] == '-' ? -read : read;
     return p;
 }
