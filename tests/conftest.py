@@ -1,6 +1,7 @@
 """Fixtures that more than one module wants."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -26,7 +27,8 @@ def exchange():
     """A simulated exchange on loopback, the same market every time."""
     from coincall_fast.sim import Exchange
 
-    with Exchange(seed=11) as running:
+    switches = json.loads(os.environ.get("COINCALL_FAST_EXCHANGE", "{}"))
+    with Exchange(seed=11, **switches) as running:
         yield running
 
 

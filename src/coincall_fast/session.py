@@ -90,6 +90,7 @@ class Session:
         self._dropped: set[str] = set()  # books that nobody wants any more
         self._outbox: deque[_Request | str] = deque()
         self._unanswered: deque[_Request] = deque(maxlen=1000)
+        self._says_yes = False  # whether this connection answers what succeeds
         self._sent_ns: deque[int] = deque(maxlen=REQUESTS_PER_S)
         self._events: list[Event] = []
         self._stale: set[str] = set()
@@ -149,6 +150,7 @@ class Session:
         self.heard(now_ns)
         self._sent_ns.clear()
         self._unanswered.clear()
+        self._says_yes = False
         self.is_accepted = False
         self.refusal = None
         for topic, symbols in self._topics.items():
@@ -202,6 +204,8 @@ class Session:
 
     def _checked(self, book: OrderBook, now_ns: int, wall_ms: int) -> OrderBook | None:
         symbol = str(book.symbol)
+        if self._unanswered and not self._says_yes:
+            self._proved(symbol)
         if symbol not in self._fed:
             if symbol in self._dropped:
                 book.clear()  # its last frames, still on their way when it was unsubscribed
@@ -219,11 +223,22 @@ class Session:
             return None
         return book
 
+    def _proved(self, symbol: str) -> None:
+        """A book is answer enough where the venue says nothing else: a list fails as a whole."""
+        first = self._unanswered[0]
+        if first.action == "subscribe" and symbol in first.symbols:
+            self._unanswered.popleft()
+
     def _answered(self, ack: Ack) -> None:
-        """Answers name no request, so they are matched by order (protocol page, section 3.1)."""
+        """Answers name no request, so they are matched by order (protocol page, section 3.1).
+
+        A refusal may not even name the action; then too it is taken for the next answer.
+        """
         asked = None
-        if ack.action in ("subscribe", "unsubscribe") and self._unanswered:
+        names_none = ack.action is None and not ack.ok
+        if (names_none or ack.action in ("subscribe", "unsubscribe")) and self._unanswered:
             asked = self._unanswered.popleft()
+        self._says_yes |= ack.ok
         if ack.ok:
             self.is_accepted = True
             self.refusal = None
