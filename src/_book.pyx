@@ -1407,7 +1407,8 @@ cdef class BookStore:
 
     def feed(self, frame, int64_t recv_ns=0):
         """Takes one frame of any channel. Returns its `OrderBook`, with ``last_change`` set, or
-        the message that it is.
+        the message that it is; a list of messages where a channel that brings one object brings
+        several.
 
         The arguments are those of `OrderBook.apply`. A book is made by the first frame of its
         symbol that is not refused. Raises DecodeError, whose ``symbol`` says which book missed an
@@ -1476,7 +1477,7 @@ cdef Layout default_layout = layout_of(COINCALL)
 
 
 def decode(frame, *, wire=COINCALL):
-    """One frame of any channel, on its own: a fresh `OrderBook`, or the message that it is.
+    """One frame of any channel, on its own: a fresh `OrderBook`, or what `BookStore.feed` gives.
 
     For books this is for scripts; where their frames keep coming, `BookStore.feed` and
     `OrderBook.apply` make nothing new. Raises DecodeError. Any thread.
