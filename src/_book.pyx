@@ -1348,23 +1348,6 @@ cdef object floats_of(Half* book, int side, int n):
 
 # ======================================================================================= decoder
 
-cdef inline unsigned int place_of(Bytes p, Py_ssize_t n) noexcept:
-    """A place below NEAR for n bytes; other bytes may have the same."""
-    cdef uint64_t word = 0, mixed = n
-    cdef Bytes last = p + n - 8
-    if n < 8:
-        memcpy(&word, p, n)
-    else:
-        while p < last:
-            memcpy(&word, p, 8)
-            mixed = (mixed ^ word) * <uint64_t>0x9E3779B97F4A7C15
-            mixed ^= mixed >> 32
-            p += 8
-        memcpy(&word, last, 8)
-    mixed = (mixed ^ word) * <uint64_t>0x9E3779B97F4A7C15
-    return (mixed >> 32) % NEAR
-
-
 cdef PyObject* probable_book(BookStore store, Source* s) noexcept:
     """The book of a frame that begins as the last one of that book did, mostly; else NULL.
 
@@ -1387,7 +1370,7 @@ cdef PyObject* probable_book(BookStore store, Source* s) noexcept:
     quote = <Bytes>memchr(symbol, c'"', s.end - symbol)
     if quote == NULL:
         return NULL
-    book = store.near[place_of(symbol, quote - symbol)]
+    book = store.near[mixed(symbol, quote - symbol) % NEAR]
     return book if book != NULL and begins_as(<OrderBook>book, s) else NULL
 
 
@@ -1442,7 +1425,7 @@ cdef class BookStore:
         if s.book == NULL:
             book = self.books.setdefault(book.symbol, book)
         if s.head.n > 0 and s.head.symbol.p != NULL:  # it stands before the levels
-            self.near[place_of(s.head.symbol.p, s.head.symbol.n)] = <PyObject*>book
+            self.near[mixed(s.head.symbol.p, s.head.symbol.n) % NEAR] = <PyObject*>book
             self.last = book
         return book
 

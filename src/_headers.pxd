@@ -42,6 +42,7 @@ cdef extern from "_plain.h" nogil:
         Token between
         int quoted
         int room
+    uint64_t mixed(Bytes p, int64_t n)
     Bytes plain_number(Bytes p, int64_t* e8)
     int plain_levels(
         Bytes* at, Bytes end, const Spelling* spelling, Bytes base, int most,

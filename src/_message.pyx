@@ -54,7 +54,7 @@ cdef extern from "Python.h":
 cdef enum:
     FEW = 16      # codes whose members are found at once
     PLACES = 64   # for the attributes of a class, a power of 2
-    NAMES = 1024  # texts that are kept; 64 - 10 is what the hash is shifted by
+    NAMES = 1024  # texts that are kept, a power of 2
 
 
 cdef inline object new(PyTypeObject* made):
@@ -392,12 +392,10 @@ memset(names, 0, sizeof(names))
 
 
 cdef str name_at(Bytes p, Py_ssize_t n):
-    cdef uint64_t end
     cdef Name* name
-    if not 8 <= n <= 31:
+    if n > 31:
         return decoded(p, n)
-    memcpy(&end, p + n - 8, 8)  # the right and the strike, of an option
-    name = &names[(end * <uint64_t>0x9E3779B97F4A7C15) >> 54]
+    name = &names[mixed(p, n) % NAMES]
     if name.known != NULL and name.text[n] == 0 and memcmp(name.text, p, n) == 0:
         return <str>name.known
     text = decoded(p, n)

@@ -63,6 +63,20 @@ static inline uint64_t load8(const unsigned char *p) {
     return word;
 }
 
+/* A number that n bytes mostly have to themselves, in its high and its low bits. */
+static inline uint64_t mixed(const unsigned char *p, int64_t n) {
+    const unsigned char *const last = p + n - 8;
+    uint64_t word = 0, all = (uint64_t)n;
+    if (n < 8) {
+        memcpy(&word, p, (size_t)n);
+    } else {
+        for (; p < last; p += 8) all = (all ^ load8(p)) * 0x9E3779B97F4A7C15u ^ all >> 32;
+        word = load8(last);
+    }
+    all = (all ^ word) * 0x9E3779B97F4A7C15u;
+    return all ^ all >> 32;
+}
+
 #if HAS_QUOTED_LEVEL
 static inline uint64_t lowest_bit(uint64_t bits) {
 #ifdef _MSC_VER

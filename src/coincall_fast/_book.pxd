@@ -55,5 +55,5 @@ cdef enum:
 cdef class BookStore:
     cdef dict books
     cdef OrderBook last        # that a frame was for
-    cdef PyObject* near[NEAR]  # books, by place_of() their symbols
+    cdef PyObject* near[NEAR]  # books, by their symbols
     cdef object layout
