@@ -111,7 +111,7 @@ static OWN_FRAME const unsigned char *short_number(
     }
     last = p;
     if (point) d = (int)(last - point) - 1;
-    if (last - first - !!point > 19 || point == first || point + 1 == last || last == first ||
+    if (last - first - !!point > 19 || last == first || point == first || (point && d == 0) ||
         (*first == '0' && last > first + 1 && point != first + 1)) return 0;
     if (p < end && (*p | 0x20) == 'e') {
         down = ++p < end && *p == '-';

@@ -1,5 +1,6 @@
 /* Python in a libFuzzer process: what LLVM calls, and the helper of target.pyx. */
 #include <Python.h>
+#include <sanitizer/allocator_interface.h>
 #include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include "harness.h"
 
 PyMODINIT_FUNC PyInit__book(void);
+PyMODINIT_FUNC PyInit__message(void);
 PyMODINIT_FUNC PyInit_target(void);
 int fuzz_one(const uint8_t *data, size_t size);
 void fuzz_end(void);
@@ -32,7 +34,7 @@ static const char FIND_BUILTIN[] =
     "from importlib.util import spec_from_loader\n"
     "class Finder:\n"
     "    def find_spec(self, name, path=None, target=None):\n"
-    "        if name == 'coincall_fast._book':\n"
+    "        if name in ('coincall_fast._book', 'coincall_fast._message'):\n"
     "            return spec_from_loader(name, BuiltinImporter)\n"
     "sys.meta_path.insert(0, Finder())\n";
 
@@ -40,6 +42,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc;
     (void)argv;
     PyImport_AppendInittab("coincall_fast._book", PyInit__book);
+    PyImport_AppendInittab("coincall_fast._message", PyInit__message);
     PyImport_AppendInittab("target", PyInit_target);
     Py_InitializeEx(0);
     if (PyRun_SimpleString(FIND_BUILTIN) || !PyImport_ImportModule("target"))
@@ -52,6 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (fuzz_one(data, size) < 0) give_up("FINDING: an error that nothing may raise");
     return 0;
 }
+
+size_t heap_bytes(void) { return __sanitizer_get_current_allocated_bytes(); }
 
 void fence(uint8_t *buffer, size_t room, size_t n) {
     static struct { uint8_t *buffer; size_t n; } known[4];

@@ -12,6 +12,9 @@ enum {
     MODEL_NAME = 1 << 14, /* bytes of the longest symbol */
 };
 
+/* Bytes that are allocated now. */
+size_t heap_bytes(void);
+
 /* Lets the first n bytes of a buffer be used, and no other. */
 void fence(uint8_t *buffer, size_t room, size_t n);
 
@@ -41,6 +44,7 @@ typedef enum {
     UNDECODED,
     OTHER_SYMBOL,
     GAP,
+    ROWS, /* a frame of a channel of messages: MESSAGE or UNDECODED, as model_message.py says */
     LEFT_OPEN, /* nested deeper than 64 */
 } Outcome;
 

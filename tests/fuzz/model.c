@@ -100,6 +100,17 @@ static int read_bybit(Frame *f, Piece frame, Piece data) {
     return 1;
 }
 
+/* Whether frames of a channel become messages: contract, section 3. */
+static int is_of_rows(Piece channel) {
+    static const char *const CODES[] = {"2",  "3",  "4",  "6",  "7",  "8",  "11",
+                                        "12", "15", "19", "24", "27", "30", "31",
+                                        "33", "34", "35", "36", "38", "43", "46"};
+    size_t n = (size_t)(channel.to - channel.from);
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++)
+        if (strlen(CODES[i]) == n && !memcmp(CODES[i], channel.from, n)) return 1;
+    return 0;
+}
+
 static Outcome read_frame(Frame *f, int is_bybit, At text, size_t n) {
     static const char *const TOPICS[] = {"orderbook100.", "orderbook25.", "delta.orderbook100."};
     Piece frame = {after_blanks(text, text + n), text + n}, channel, data, token;
@@ -118,7 +129,7 @@ static Outcome read_frame(Frame *f, int is_bybit, At text, size_t n) {
     if (!is_bybit) {
         n = (size_t)(channel.to - channel.from);
         if (!(n == 1 && *channel.from == '5') && !(n == 2 && !memcmp(channel.from, "32", 2)))
-            return MESSAGE;
+            return is_of_rows(channel) ? ROWS : MESSAGE;
         return datas && read_coincall(f, data) ? TAKEN : UNDECODED;
     }
     if (*channel.from != '"') return MESSAGE;
@@ -262,7 +273,7 @@ Outcome model_frame(
     *which = -1;
     if (outcome == TAKEN && f.kind == WHOLE && !sort(&f, sides, &unsorted, &truncated))
         outcome = UNDECODED;
-    if (outcome == MESSAGE && !is_store) outcome = UNDECODED;
+    if ((outcome == MESSAGE || outcome == ROWS) && !is_store) outcome = UNDECODED;
     if (outcome != TAKEN) {
         book->counts[REJECTED] += !is_store && outcome == UNDECODED;
         return outcome;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edits.h"
 #include "harness.h"
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
@@ -14,24 +15,22 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 
 enum {
     SPANS = 512, /* levels or numbers of an input that may be chosen from */
-    PIECE = 256, /* bytes of the longest level that is moved */
+    PIECE = 1024, /* bytes of the longest level or row that is moved */
+    MESSAGES = 16, /* the option of inputs that are for messages, which edits leave alone */
 };
 
-typedef struct { size_t from, to; } Span;
-
-static uint8_t *text;
-static size_t length, room;
+uint8_t *text;
+size_t length, room;
 static uint64_t state;
 
-static size_t below(size_t n) {
+size_t below(size_t n) {
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
     return n ? (size_t)((state >> 11) % n) : 0;
 }
 
-/* Puts n bytes where a span is; false, and nothing done, where there is no room for them. */
-static int replace(Span span, const void *with, size_t n) {
+int replace(Span span, const void *with, size_t n) {
     size_t cut = span.to - span.from;
     if (length - cut + n > room) return 0;
     memmove(text + span.from + n, text + span.to, length - span.to);
@@ -40,12 +39,12 @@ static int replace(Span span, const void *with, size_t n) {
     return 1;
 }
 
-static int insert(size_t at, const void *piece, size_t n) {
+int insert(size_t at, const void *piece, size_t n) {
     Span none = {at, at};
     return replace(none, piece, n);
 }
 
-static void cut(Span span) { replace(span, "", 0); }
+void cut(Span span) { replace(span, "", 0); }
 
 /* ------------------------------------------------------------------------------------ spans */
 
@@ -119,8 +118,6 @@ static const char *const VALUES[] = {
     "[1,]", "[1,2]", "[1 2]", "[[]]", "[1}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1,\"a\":1}",
     "{1:1}", "{\"a\":1]", "{\"a\" : [ {} ] }", "{,}", "\f1", "/**/1", "'a'",
 };
-
-#define ANY(list) (list)[below(sizeof(list) / sizeof *(list))]
 
 static void change_number(Span number) {
     char digits[40];
@@ -361,10 +358,14 @@ static void change_once(void) {
     Span steps[STEPS];
     int n = find_steps(steps), m;
     Span step = steps[below(2) ? (size_t)n - 1 : below((size_t)n)];
+    if (text[0] & MESSAGES && below(4)) {
+        change_rows(steps, n, step);
+        return;
+    }
     switch (below(24)) {
     case 19: escape(step); break;
     case 20: case 21: case 22: case 23: fresh_frame(steps, n); break;
-    case 0: text[0] = (uint8_t)('@' + below(16)); break;
+    case 0: text[0] = (uint8_t)('@' + (text[0] & MESSAGES) + below(16)); break;
     case 1: add_call(steps, n); break;
     case 2: case 3: repeat_step(steps, n); break;
     case 4: fresh_frame(steps, n); break;
@@ -389,7 +390,12 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     length = size;
     room = max_size;
     state = seed * 0x9E3779B97F4A7C15ull + 1;
-    if (length < 2 || below(16) == 0) return LLVMFuzzerMutate(data, size, max_size);
+    if (length < 2 || below(16) == 0) {
+        uint8_t kept = length ? data[0] & MESSAGES : 0;
+        size = LLVMFuzzerMutate(data, size, max_size);
+        if (size) data[0] = (uint8_t)((data[0] & ~MESSAGES) | kept);
+        return size;
+    }
     for (size_t edits = 1 + below(3) * below(2); edits--;) change_once();
     return length;
 }

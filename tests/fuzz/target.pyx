@@ -8,6 +8,9 @@ remembers what it likes of them; model.c takes them too, and remembers levels al
 all that can be seen of each book is what the model says: whether the frame was taken or how it was
 refused, levels and the slots past them, times, version, validity, all counts, the change bits, the
 ages of all levels, the symbol. A refused frame changes nothing in the model but a count.
+
+Of a store, frames may be messages. Whether these are refused is model_message.py's to say, and in
+an input whose options say so, check_message.py looks at all that is in them; that takes Python.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -16,11 +19,15 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
 from libc.stdio cimport fflush, fprintf, snprintf, stderr, stdout
 from libc.stdlib cimport abort
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 from _levels cimport Age, Book
 from coincall_fast._book cimport LEVELS, NO_PRICE, BookStore, OrderBook
 
+import gc
+import traceback
+
+from check_message import Checker, spend
 from coincall_fast.errors import DecodeError, GapError, SymbolMismatch
 from coincall_fast.wire import BYBIT, COINCALL
 
@@ -31,13 +38,14 @@ cdef extern from "Python.h":
     void PyErr_Print()
     void PyErr_Clear()
     void Py_SET_SIZE(PyObject*, Py_ssize_t)
+    Py_ssize_t Py_REFCNT(object)
     object PyMemoryView_FromMemory(char*, Py_ssize_t, int)
     int PyBUF_READ
     object PyLong_FromLongLong(long long)
     object PyUnicode_FromString(const char*)
 
 cdef extern from "harness.h":
-    enum: STEPS, REJECTED, TAKEN, MESSAGE, UNDECODED, OTHER_SYMBOL, GAP, LEFT_OPEN
+    enum: STEPS, REJECTED, TAKEN, MESSAGE, UNDECODED, OTHER_SYMBOL, GAP, ROWS, LEFT_OPEN
     ctypedef struct ModelBook:
         int64_t rows[4][LEVELS]
         int64_t ages[2][LEVELS][2]
@@ -51,6 +59,7 @@ cdef extern from "harness.h":
         ModelBook book[9]
         int books
     void fence(uint8_t*, size_t, size_t) noexcept
+    size_t heap_bytes() noexcept
     void model_start(Model*, int) noexcept
     int model_frame(
         Model*, int, int, const uint8_t*, size_t, int64_t, int*) noexcept
@@ -69,14 +78,23 @@ cdef enum Option:
     IS_STORE = 2   # they are fed to a store
     IS_VIEW = 4    # as a memoryview
     TIMELESS = 8   # every other one without a time of receipt
+    MESSAGES = 16  # all that messages say is looked at; what is fed then is a store of Coincall's
+
+cdef enum:
+    RARELY = 16     # one in so many frames is looked at from all sides
+    LEAKS = 1024    # one in so many inputs is run once more, to see whether memory is given back
 
 cdef object APPLY = "apply", FEED = "feed"
 cdef bytes frame_bytes = PyBytes_FromStringAndSize(NULL, ROOM)
+cdef bytes other_bytes = PyBytes_FromStringAndSize(NULL, ROOM)
+Py_SET_SIZE(<PyObject*>frame_bytes, 0)  # none has come
 cdef Model model
 cdef list books = []        # in the order of the model's
 cdef OrderBook found        # the book that the last call was about
+cdef object said_last       # what it returned
+cdef object checker
 cdef int step
-cdef uint64_t frames_taken = 0, frames_applied = 0
+cdef uint64_t frames_taken = 0, frames_applied = 0, messages_read = 0
 
 
 cdef int fail(const char* what) except -1:
@@ -101,7 +119,7 @@ cdef inline int ensure(bint holds, const char* what) except -1:
 
 cdef int call(object target, object method, object frame, int64_t recv_ns) except -1:
     """The Outcome of `apply` or `feed`; `found` is the book of a frame that was taken."""
-    global found
+    global found, said_last
     cdef object recv = PyLong_FromLongLong(recv_ns)
     cdef PyObject* args[4]
     cdef PyObject* out
@@ -115,6 +133,7 @@ cdef int call(object target, object method, object frame, int64_t recv_ns) excep
     if out != NULL:
         answer = <object>out
         Py_DECREF(answer)
+        said_last = answer
         if isinstance(answer, OrderBook):
             found = answer
         elif isinstance(target, OrderBook):
@@ -185,12 +204,69 @@ cdef int compare_members(OrderBook book, ModelBook* said, int64_t now_ns) except
     return 0
 
 
+def fenced(function, kind, bytes text, *args):
+    """Calls it with a frame of some type, which afterwards says something else."""
+    cdef uint8_t* held = <uint8_t*>PyBytes_AS_STRING(other_bytes)
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(text)
+    if kind is not memoryview:
+        frame = text.decode() if kind is str else kind(text)
+        try:
+            return function(frame, *args)
+        finally:
+            if kind is bytearray:
+                frame[:] = b"#" * n
+    fence(held, ROOM, n)
+    memcpy(held, PyBytes_AS_STRING(text), n)
+    try:
+        return function(PyMemoryView_FromMemory(<char*>held, n, PyBUF_READ), *args)
+    finally:
+        memset(held, c"#", n)
+
+
+checker = Checker(fenced)
+
+
+cdef uint64_t checksum(const uint8_t* p, size_t n) noexcept:
+    """By which some inputs are chosen, always the same ones."""
+    cdef uint64_t total = 0
+    cdef size_t i
+    for i in range(n):
+        total = total * 31 + p[i]
+    return total >> 3
+
+
+cdef int checked(method, args) except -1:
+    """Calls a method of the checker."""
+    try:
+        method(*args)
+    except BaseException:
+        traceback.print_exc()
+        fail(b"a message")
+    return 0
+
+
+cdef int take_message(int options, const uint8_t* p, size_t n, int outcome, int said) except -1:
+    """What may be a message; the Outcome that the frame must have."""
+    global messages_read
+    cdef bytes text = p[:n]
+    want = checker.meaning(text) if said == ROWS or said == MESSAGE else None
+    if want is ...:
+        return LEFT_OPEN
+    if said == ROWS or said == MESSAGE:
+        said = UNDECODED if want is None else MESSAGE
+    messages_read += said == MESSAGE
+    if options & MESSAGES and outcome == said:
+        checked(checker.frame, (text, want, said_last, checksum(p, n) % RARELY == 0))
+    return said
+
+
 cdef int take_frame(
     object target, int options, const uint8_t* text, size_t n, int64_t recv_ns
 ) except -1:
     """Whether to go on."""
-    global frames_taken, frames_applied
+    global frames_taken, frames_applied, said_last
     cdef uint8_t* held = <uint8_t*>PyBytes_AS_STRING(frame_bytes)
+    cdef Py_ssize_t references = Py_REFCNT(frame_bytes)
     cdef object frame = frame_bytes
     cdef int outcome, said, which, i, rejected = 0
     fence(held, ROOM, n)  # behind the last byte of a frame is memory that must not be read
@@ -199,10 +275,16 @@ cdef int take_frame(
     if options & IS_VIEW:
         frame = PyMemoryView_FromMemory(<char*>held, n, PyBUF_READ)
     frames_taken += 1
+    said_last = None
     outcome = call(target, FEED if options & IS_STORE else APPLY, frame, recv_ns)
     said = model_frame(&model, options & IS_BYBIT, options & IS_STORE, text, n, recv_ns, &which)
+    if said != LEFT_OPEN and (said == ROWS or options & MESSAGES):
+        said = take_message(options, text, n, outcome, said)
+    said_last = None
     if said == LEFT_OPEN:
         return False
+    frame = None
+    ensure(Py_REFCNT(frame_bytes) == references, b"somebody still holds the frame")
     ensure(outcome == said, b"refused, or taken, or not for that reason")
     if said == TAKEN:
         frames_applied += 1
@@ -258,21 +340,17 @@ cdef int take_call(
     return 0
 
 
-cdef public int fuzz_one(const uint8_t* data, size_t size) except -1:
-    """One input; ends the process if anything is wrong."""
+cdef int run(int options, const uint8_t* p, const uint8_t* end) except -1:
+    """The steps of an input."""
     global found, step
-    cdef int options, i
-    cdef const uint8_t* p = data + 1
-    cdef const uint8_t* end = data + size
+    cdef int i
     cdef const uint8_t* stop
     cdef Py_ssize_t n
     cdef int64_t recv_ns = 0
-    if size < 2:
-        return 0
-    options = data[0] & 15
     found = None
     step = 0
     books.clear()
+    checker.chain = None
     wire = BYBIT if options & IS_BYBIT else COINCALL
     target = BookStore(wire=wire) if options & IS_STORE else OrderBook(wire=wire)
     model_start(&model, options & IS_STORE)
@@ -285,7 +363,9 @@ cdef public int fuzz_one(const uint8_t* data, size_t size) except -1:
         n = stop - p
         step += 1
         recv_ns = 0 if options & TIMELESS and step & 1 else step * STEP_NS
-        if n and p[0] == 0xFE:
+        if n > 2 and p[0] == 0xFE and p[1] == c'r' and options & MESSAGES:
+            checked(checker.answer, (p[2], p[3:n], checksum(p, n) % RARELY == 0))
+        elif n and p[0] == 0xFE:
             for i in range(len(books)):
                 take_call(books[i], &model.book[i], p + 1, n - 1, recv_ns)
         elif n <= ROOM and not take_frame(target, options, p, n, recv_ns):
@@ -296,6 +376,34 @@ cdef public int fuzz_one(const uint8_t* data, size_t size) except -1:
     return 0
 
 
+cdef int look_for_leaks(const uint8_t* p, const uint8_t* end) except -1:
+    """The first times may fill what is kept for good; from then on, memory must not grow."""
+    cdef size_t held[4]
+    cdef int i
+    steps = p[:end - p].split(b"\xff")[:STEPS]
+    for i in range(4):
+        checked(spend, (steps,))
+        gc.collect()
+        held[i] = heap_bytes()
+    ensure(not held[1] < held[2] < held[3], b"memory that is not given back")
+    return 0
+
+
+cdef public int fuzz_one(const uint8_t* data, size_t size) except -1:
+    """One input; ends the process if anything is wrong."""
+    cdef int options
+    if size < 2:
+        return 0
+    options = data[0] & 31
+    if options & MESSAGES:
+        options = (options | IS_STORE) & ~IS_BYBIT
+    run(options, data + 1, data + size)
+    if options & MESSAGES and checksum(data, size) % LEAKS == 0:
+        look_for_leaks(data + 1, data + size)
+    return 0
+
+
 cdef public void fuzz_end():
-    fprintf(stderr, "frames: %llu taken, %llu of them applied\n",
-            <unsigned long long>frames_taken, <unsigned long long>frames_applied)
+    fprintf(stderr, "frames: %llu taken, %llu of them applied, %llu read as messages\n",
+            <unsigned long long>frames_taken, <unsigned long long>frames_applied,
+            <unsigned long long>messages_read)
