@@ -422,7 +422,10 @@ cdef object value_of(Cells record, Field field):
     if field.kind == FLAG:
         return cell.integer != 0
     if field.kind == ANYTHING:
-        return json.loads(record.frame[cell.at:cell.at + cell.n])
+        try:
+            return json.loads(record.frame[cell.at:cell.at + cell.n])
+        except ValueError as error:  # an integer of more digits than CPython converts
+            raise DecodeError(f"{field.name}: what Python cannot hold: {error}") from None
     if field.kind == TEXT:
         return name_at(bytes_of(record.frame) + cell.at, cell.n)
     if field.kind == CODE and 0 <= cell.integer < FEW and field.few[cell.integer] != NULL:

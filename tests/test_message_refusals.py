@@ -197,3 +197,18 @@ def test_a_refused_frame_is_refused_whole() -> None:
     refused(f'{{"dt":6,"d":[{rows},{{"s":"X","pr":"one"}}]}}')
     refused(f'{{"dt":11,"d":[{rows},{{"pr":"one"}}]}}')
     refused('{"dt":7,"d":{"e":1,"assets":[}}')
+
+
+@pytest.mark.parametrize("rc", ["1.5", '"x"', "[]", "{}", "true", '"\u0661"', f'"{"1" * 5000}"'])
+def test_a_heartbeat_of_another_kind(rc: str) -> None:
+    for frame in f'{{"c":11,"rc":{rc}}}', f'{{"rc":{rc},"c":" 11 "}}':
+        for read in decode, BookStore().feed:
+            with pytest.raises(DecodeError, match="rc"):
+                read(frame)
+
+
+def test_assets_that_python_cannot_hold() -> None:
+    account = decode('{"dt":7,"d":{"e":1,"assets":[' + "9" * 5000 + "]}}")
+    assert account.equity == 1
+    with pytest.raises(DecodeError, match="assets"):
+        _ = account.assets

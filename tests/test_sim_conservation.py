@@ -92,7 +92,7 @@ def check_rules(floor: Floor) -> None:
             assert abs(lots[key]) == abs(before) - event.lots
     # Nobody trades with himself.
     sides = Counter((e.trade_id, e.order.user_id) for e in floor.events if isinstance(e, Filled))
-    assert set(sides.values()) == {1}
+    assert set(sides.values()) <= {1}  # a short history may have no trade
 
 
 def act(floor: Floor, random: Random, symbols: list[str]) -> None:

@@ -9,6 +9,7 @@ Sources: contract, section 3; seeds 000, 001 and 003; protocol page, sections 2.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -340,6 +341,12 @@ class UnknownMessage(Plain):
     channel: str | None = field(default=None, compare=False)
 
 
+def _code(said: Any) -> Any:
+    """A code that came as a text; what is none is left alone."""
+    text = said.strip(" ") if isinstance(said, str) else ""
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else said
+
+
 def message_of(
     frame: bytes | bytearray | memoryview | str, channels: Mapping[int, str] = MappingProxyType({})
 ) -> Message:
@@ -357,11 +364,10 @@ def message_of(
     if dt is not None:
         code = dt if type(dt) is int else None
         return UnknownMessage(code, body, None if code is None else channels.get(code))
-    c, rc = (
-        int(said) if isinstance(said, str) and said.strip().isdecimal() else said
-        for said in (body.get("c"), body.get("rc"))
-    )
+    c, rc = _code(body.get("c")), _code(body.get("rc"))
     if c == 11:
+        if rc is not None and type(rc) is not int:
+            raise DecodeError("rc: not an integer")
         return Heartbeat(rc)
     if "result" in body or "msg" in body or rc not in (None, 1):
         action = body.get("action")
