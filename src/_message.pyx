@@ -316,7 +316,8 @@ cdef class Cells(Message):
 
     def __reduce__(self):
         cdef Shape shape = shape_of_row(self)
-        return restored_row, (shape.id, self._row, text_of(self, &self.cells[shape.c.time]))
+        ts = text_of(self, &self.cells[shape.c.time]).strip(" ")  # an escape may stand for a blank
+        return restored_row, (shape.id, self._row, ts)
 
 
 def restored_row(tuple id, bytes row, str ts):
@@ -328,7 +329,8 @@ def restored_row(tuple id, bytes row, str ts):
     hold(&s, frame)
     record = scan_record(&s, s.start, shape_of(id), frame, &after)
     if ts:
-        scan_time(&s, s.start + len(row), &time)
+        if scan_time(&s, s.start + len(row), &time) == NULL:
+            raise raised(&s)
         set_time(record, &time)
     return record
 
@@ -545,7 +547,7 @@ cdef class Grid(Message):
         shape = whole(self, self.shape)
         return restored_grid, (
             type(self), shape.id, self.frame, [self.places[i].row for i in range(self.n)],
-            decoded(bytes_of(self.frame) + self.envelope_time.at, self.envelope_time.n))
+            decoded(bytes_of(self.frame) + self.envelope_time.at, self.envelope_time.n).strip(" "))
 
 
 def restored_grid(type made, tuple id, bytes frame, list rows, str ts):
@@ -564,8 +566,8 @@ def restored_grid(type made, tuple id, bytes frame, list rows, str ts):
             &draft.c, &s, s.start + row, &draft.shape.c, &wrong
         ) == NULL:
             raise DecodeError("no pickled table", row)
-    if ts:
-        scan_time(&s, s.start + n, &time)
+    if ts and scan_time(&s, s.start + n, &time) == NULL:
+        raise raised(&s)
     take_over(grid, draft, frame, &time)
     return grid
 

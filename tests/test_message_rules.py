@@ -536,3 +536,9 @@ def test_no_trades_and_one() -> None:
     assert type(one) is Trades
     assert [(trade.symbol, trade.price, trade.ts_ms) for trade in one] == [("X", 1.0, 5)]
     assert (one.symbol, one.ts_ms) == ("X", 5)
+
+
+@pytest.mark.parametrize("dt", [4, 8])
+def test_a_pickle_keeps_the_time_of_an_envelope_that_escapes_its_blanks(dt: int) -> None:
+    message = decode(f'{{"ts":"\\u00207 ","dt":{dt},"d":{{"s":"X"}}}}')
+    assert message.ts_ms == pickle.loads(pickle.dumps(message)).ts_ms == 7
