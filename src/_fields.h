@@ -80,11 +80,6 @@ static const unsigned char *scan_choice(
     return refuse(s, p, wrong);
 }
 
-static inline int same_bytes(const unsigned char *a, const unsigned char *b, int n) {
-    while (n && *a == *b) a++, b++, n--;
-    return n == 0;
-}
-
 /* The end of the object, or a key that does not stand as expected, up to its value. `which` gets
  * the index of the key, -1 at the end, and `key` where it begins. */
 static const unsigned char *find_field(
@@ -95,7 +90,7 @@ static const unsigned char *find_field(
     int more = 1;
     Text text;
     if (expected->n && s->end - p > expected->n + 1 && *p == walk->before &&
-        same_bytes(p + 1, expected->text, expected->n)) { /* near the end: see next_field() */
+        memcmp(p + 1, expected->text, (size_t)expected->n) == 0) { /* near the end: see next_field() */
         *key = p + 1;
         *which = keys->follows[walk->last];
         return blanks(s, p + 1 + expected->n);

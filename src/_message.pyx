@@ -436,10 +436,9 @@ cdef object value_of(Cells record, Field field):
     return field.member(value) if field.kind == CODE else value
 
 
-cdef class Rows(Message):
-    """Several rows of one frame, in its order."""
+cdef class Many(Message):
+    """What holds several rows of one frame."""
     cdef Shape shape
-    cdef list records
 
     @property
     def channel(self):
@@ -448,6 +447,11 @@ cdef class Rows(Message):
     @property
     def dt(self):
         return whole(self, self.shape).id[2]
+
+
+cdef class Rows(Many):
+    """Several rows, in the order of the frame."""
+    cdef list records
 
     @property
     def _records(self):
@@ -493,10 +497,9 @@ cdef Drafted draft_for(Shape shape):
     return draft
 
 
-cdef class Grid(Message):
+cdef class Grid(Many):
     """Many rows as columns; see `Table`. It keeps the bytes of the whole frame alive."""
     cdef bytes frame
-    cdef Shape shape
     cdef Py_ssize_t n
     cdef Place* places
     cdef Cell envelope_time
@@ -507,14 +510,6 @@ cdef class Grid(Message):
 
     def __dealloc__(self):
         PyMem_Free(self.places)
-
-    @property
-    def channel(self):
-        return whole(self, self.shape).id[3]
-
-    @property
-    def dt(self):
-        return whole(self, self.shape).id[2]
 
     @property
     def ts_ms(self):

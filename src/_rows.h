@@ -230,6 +230,13 @@ static int set_escaped(Cell *cell, const Column *column, const Text *text) {
     return legal;
 }
 
+/* Where the text of a value stands, that is no number in units of 1e-8. */
+static inline void set_text(Cell *cell, const Source *s, const unsigned char *p, int64_t n) {
+    cell->at = (uint32_t)(p - s->start);
+    cell->n = (uint32_t)n;
+    cell->in_e8 = 0;
+}
+
 /* Any value, in whatever legal spelling. */
 static const unsigned char *scan_any_cell(
     Source *s, const unsigned char *p, const Column *column, Cell *cell
@@ -240,9 +247,7 @@ static const unsigned char *scan_any_cell(
     if ((c | 1) == '1' && kind >= INTEGER && kind <= FLAG && s->end - p > 1 &&
         (p[1] == ',' || p[1] == '}')) {
         cell->integer = c & 1;
-        cell->at = (uint32_t)(p - s->start);
-        cell->n = 1;
-        cell->in_e8 = 0;
+        set_text(cell, s, p, 1);
         return p + 1;
     }
     if (is_digit(c) && c != '0' && (kind == INTEGER || kind == CODE) && p - s->start >= BEFORE) {
@@ -251,9 +256,7 @@ static const unsigned char *scan_any_cell(
         while (p < stop && is_digit(*p)) p++;
         if (peek(s, p) == ',' || peek(s, p) == '}') {
             cell->integer = digits_before(p, (uint64_t)(p - first));
-            cell->at = (uint32_t)(first - s->start);
-            cell->n = (uint32_t)(p - first);
-            cell->in_e8 = 0;
+            set_text(cell, s, first, p - first);
             return p;
         }
         p = first;
@@ -272,9 +275,7 @@ static const unsigned char *scan_any_cell(
         if (!p) return 0;
         if (c != 'n' && !(c == '"' && p == first + 2)) text.n = p - first;
     }
-    cell->at = (uint32_t)(text.p - s->start);
-    cell->n = (uint32_t)text.n;
-    cell->in_e8 = 0;
+    set_text(cell, s, text.p, text.n);
     if (text.n == 0 || kind == ANYTHING) return p;
     if (text.escaped ? set_escaped(cell, column, &text)
                      : set_cell(cell, column, text.p, text.n, c == '"')) return p;
@@ -349,9 +350,7 @@ static OWN_FRAME const unsigned char *long_value(
         return scan_any_cell(s, blanks(s, p), column, cell);
     }
     cell->number = minus ? -number : number;
-    cell->in_e8 = 0;
-    cell->at = (uint32_t)(first - s->start);
-    cell->n = (uint32_t)(after - first);
+    set_text(cell, s, first, after - first);
     return after + quoted;
 }
 

@@ -79,12 +79,15 @@ class Cells(Message):
     def _fill(self, row: bytes) -> None: ...
 
 @disjoint_base
-class Rows(Message):
+class Many(Message): ...
+
+@disjoint_base
+class Rows(Many):
     @property
     def _records(self) -> list[Any]: ...
 
 @disjoint_base
-class Grid(Message):
+class Grid(Many):
     @property
     def ts_ms(self) -> npt.NDArray[np.int64]: ...
     _known: dict[str, Any]
