@@ -27,6 +27,13 @@ WS_URLS = {"prod": "wss://ws.coincall.com", "beta": "wss://betaws.coincall.com"}
 _OPTION = re.compile(r"[A-Z0-9]+-\d{1,2}[A-Z]{3}\d{2}-\d+(?:\.\d+)?-[CP]")
 
 
+# By the code of a channel; each message asks.
+_NAMES: dict[int | None, tuple[str, ...]] = {
+    row.dt: (row.data_type,) if row.channel is None else (row.channel, row.data_type)
+    for row in WIRE.rows
+}
+
+
 class Dialect:
     """How Coincall spells what a stream says."""
 
@@ -74,14 +81,11 @@ class Dialect:
 
     def names_of(self, dt: int | None) -> tuple[str, ...]:
         """The names under which a frame's channel may be listened to."""
-        for row in WIRE.rows:
-            if row.dt == dt:
-                return (row.data_type,) if row.channel is None else (row.channel, row.data_type)
-        return ()
+        return _NAMES.get(dt, ())
 
     def is_name(self, name: str) -> bool:
         """Whether frames ever come under this name."""
-        return any(name in self.names_of(row.dt) for row in WIRE.rows)
+        return any(name in names for names in _NAMES.values())
 
     def looks_like_a_book(self, frame: bytes) -> bool:
         return b'"asks"' in frame or b'"bids"' in frame
