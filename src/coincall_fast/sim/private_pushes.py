@@ -137,13 +137,10 @@ def _options_position(venue: Venue, user_id: int, held: Position) -> dict[str, A
     last_e8 = venue.engine.tape.last(instrument.symbol) * instrument.tick_e8
     shown = _shown(venue, user_id, held)
     by_last = decimal_text(rounded(upnl(held, last_e8)))
-    if venue.edition != "today":
-        names = ("q", "ap", "im", "mm", "s", "si", "uid")
-        return {name: shown[name] for name in names} | {"upnl": by_last}
     by_mark = upnl(held, value.mark_e8)
     size = held.lots * instrument.lot_e8 / SCALE
     greeks = value.greeks
-    return {
+    today = {
         "ap": shown["ap"],
         "elp": 0,
         "im": shown["im"],
@@ -165,6 +162,9 @@ def _options_position(venue: Venue, user_id: int, held: Position) -> dict[str, A
         "gamma": _text(greeks.gamma * size),
         "theta": _text(greeks.theta * size),
     }
+    if venue.edition == "today":
+        return today
+    return {name: today[name] for name in ("q", "ap", "im", "mm", "s", "si", "uid", "upnl")}
 
 
 def _futures_position(venue: Venue, user_id: int, held: Position) -> dict[str, Any]:
@@ -178,20 +178,7 @@ def _futures_position(venue: Venue, user_id: int, held: Position) -> dict[str, A
         elp = decimal_text(liquidation_e8(held, summary, mark_e8))
     by_mark, by_last = upnl(held, mark_e8), upnl(held, last_e8)
     mark, gain = decimal_text(mark_e8), decimal_text(rounded(by_mark))
-    if venue.edition != "today":
-        return {
-            "q": shown["q"],
-            "ap": shown["ap"],
-            "elp": elp,
-            "im": shown["im"],
-            "mm": shown["mm"],
-            "mp": mark,
-            "s": shown["s"],
-            "si": shown["si"],
-            "uid": shown["uid"],
-            "upnl": gain,
-        }
-    return {
+    today = {
         "ap": shown["ap"],
         "elp": elp,
         "im": shown["im"],
@@ -211,6 +198,10 @@ def _futures_position(venue: Venue, user_id: int, held: Position) -> dict[str, A
         "lp": decimal_text(last_e8),
         "ctp": "E",
     }
+    if venue.edition == "today":
+        return today
+    names = ("q", "ap", "elp", "im", "mm", "mp", "s", "si", "uid", "upnl")
+    return {name: today[name] for name in names}
 
 
 def _shown(venue: Venue, user_id: int, held: Position) -> dict[str, str]:
