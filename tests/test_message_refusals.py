@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coincall_fast import BookStore, decode
+from coincall_fast import BookStore, Heartbeat, decode
 from coincall_fast.errors import DecodeError
 from message_checks import agree
 from message_frames import CHANNEL_CODES, message_frame
@@ -205,6 +205,11 @@ def test_a_heartbeat_of_another_kind(rc: str) -> None:
         for read in decode, BookStore().feed:
             with pytest.raises(DecodeError, match="rc"):
                 read(frame)
+
+
+@pytest.mark.parametrize("rc", [-1, 184233129265914408370, 10**639])
+def test_a_heartbeat_with_any_integer(rc: int) -> None:
+    assert decode(f'{{"c":"11","rc":" {rc} "}}') == decode(f'{{"c":11,"rc":{rc}}}') == Heartbeat(rc)
 
 
 def test_assets_that_python_cannot_hold() -> None:

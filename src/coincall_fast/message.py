@@ -344,7 +344,7 @@ class UnknownMessage(Plain):
 def _code(said: Any) -> Any:
     """A code that came as a text; what is none is left alone."""
     text = said.strip(" ") if isinstance(said, str) else ""
-    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else said
+    return int(text) if re.fullmatch("-?[0-9]{1,640}", text) else said
 
 
 def message_of(
