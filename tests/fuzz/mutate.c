@@ -386,16 +386,17 @@ static void change_once(void) {
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
+    uint8_t kept;
     text = data;
     length = size;
     room = max_size;
     state = seed * 0x9E3779B97F4A7C15ull + 1;
+    kept = length ? text[0] & MESSAGES : 0;
     if (length < 2 || below(16) == 0) {
-        uint8_t kept = length ? data[0] & MESSAGES : 0;
-        size = LLVMFuzzerMutate(data, size, max_size);
-        if (size) data[0] = (uint8_t)((data[0] & ~MESSAGES) | kept);
-        return size;
+        length = LLVMFuzzerMutate(data, size, max_size);
+    } else {
+        for (size_t edits = 1 + below(3) * below(2); edits--;) change_once();
     }
-    for (size_t edits = 1 + below(3) * below(2); edits--;) change_once();
+    if (length) text[0] = (uint8_t)((text[0] & ~MESSAGES) | kept);
     return length;
 }

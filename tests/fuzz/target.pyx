@@ -278,7 +278,10 @@ cdef int take_frame(
     said_last = None
     outcome = call(target, FEED if options & IS_STORE else APPLY, frame, recv_ns)
     said = model_frame(&model, options & IS_BYBIT, options & IS_STORE, text, n, recv_ns, &which)
-    if said != LEFT_OPEN and (said == ROWS or options & MESSAGES):
+    # Of what has no channel, some is refused too: what Python cannot hold, or a broken heartbeat.
+    if said == ROWS or (said == MESSAGE and outcome != said) or (
+        options & MESSAGES and said != LEFT_OPEN
+    ):
         said = take_message(options, text, n, outcome, said)
     said_last = None
     if said == LEFT_OPEN:
