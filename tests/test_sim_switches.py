@@ -110,7 +110,7 @@ def test_the_sample_script_of_the_page_receives_books() -> None:
         api_key, api_sec = exchange.api_key, exchange.api_secret
         symbol = exchange.symbols("options")[0]
         received: list[Any] = []
-        enough = threading.Event()
+        enough, answered = threading.Event(), threading.Event()
 
         def on_open(ws: Any) -> None:
             ws.send(
@@ -123,6 +123,8 @@ def test_the_sample_script_of_the_page_receives_books() -> None:
             received.append(json.loads(message))
             if len(received) > 5:
                 enough.set()
+            if "rc" in received[-1]:
+                answered.set()
 
         def get_signed_header(ts: int) -> str:
             verb = "GET"
@@ -144,9 +146,12 @@ def test_the_sample_script_of_the_page_receives_books() -> None:
         try:
             assert enough.wait(10)
             ws.send(json.dumps({"action": "heartbeat"}))
+            assert answered.wait(10)
         finally:
             exchange.drop_connections()
             ws_thread.join()
         assert received[0] == {"action": "SUBSCRIBE", "result": "success"}
-        assert {frame["d"]["s"] for frame in received[1:]} <= {symbol}
-        assert {"asks", "bids"} <= set(received[1]["d"])
+        books = [frame["d"] for frame in received[1:] if frame != {"c": 11, "rc": 1}]
+        assert len(books) >= 5
+        assert {book["s"] for book in books} == {symbol}
+        assert {"asks", "bids"} <= set(books[0])
