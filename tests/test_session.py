@@ -5,7 +5,15 @@ import math
 
 import pytest
 
-from coincall_fast import Ack, BookStore, DecodeError, Heartbeat, TransportError, VenueError
+from coincall_fast import (
+    Ack,
+    AuthError,
+    BookStore,
+    DecodeError,
+    Heartbeat,
+    TransportError,
+    VenueError,
+)
 from coincall_fast.coincall import Dialect
 from coincall_fast.session import Backoff, Session
 
@@ -302,11 +310,32 @@ class TestAnswers:
         assert isinstance(error, VenueError)
         assert session.refusal is None
 
-    def test_a_refusal_before_anything_else_is_remembered(self):
-        """Some venues upgrade first and refuse afterwards; the link makes an AuthError of it."""
+    @pytest.mark.parametrize(
+        "refusal", [b'{"c":10562,"msg":"Invalid signature"}', b'{"code":"10557","msg":"expired"}']
+    )
+    def test_a_refused_address_is_no_answer_to_a_request(self, refusal):
+        """Some venues upgrade first and refuse afterwards."""
         session = opened()
-        session.receive(b'{"c":10562,"msg":"Invalid signature"}', 1, WALL_MS)
-        assert "Invalid signature" in session.refusal
+        with pytest.raises(AuthError, match=r"105\d\d") as caught:
+            session.receive(refusal, 1, WALL_MS)
+        assert caught.value.code in (10557, 10562)
+        assert not session.is_accepted
+        session.closed(2)
+        session.opened(3)
+        session.receive(frame(), 4, WALL_MS)
+        assert events(session) == []  # no gap, since nothing was open before
+
+    def test_once_accepted_it_is(self):
+        session = opened()
+        session.receive(SUBSCRIBED, 1, WALL_MS)
+        session.receive(b'{"c":10557,"msg":"expired"}', 2, WALL_MS)
+        assert [name for name, _ in events(session)] == ["error"]
+
+    def test_any_other_refusal_before_anything_else_is_remembered(self):
+        """The link makes an AuthError of it, should the venue close."""
+        session = opened()
+        session.receive(b'{"c":[10999],"msg":"Who are you?"}', 1, WALL_MS)
+        assert "Who are you?" in session.refusal
         assert not session.is_accepted
         session.receive(frame(), 2, WALL_MS)
         assert session.refusal is None

@@ -352,9 +352,9 @@ class TestLife:
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking with threads, from 3.12
     def test_a_forked_child_has_no_stream_and_the_parent_keeps_its_own(self, exchange):
         with stream_to(exchange, "futures") as stream:
-            told = listen(stream, "error")
             stream.subscribe(Channel.BOOK, "BTCUSD")
             until(lambda: valid(stream, ["BTCUSD"]), "the book")
+            told = listen(stream, "error")
             child = os.fork()
             if child == 0:
                 os._exit(0 if (stream.state, valid(stream, ["BTCUSD"])) == ("closed", False) else 1)
@@ -424,9 +424,10 @@ class TestLife:
             raise KeyError("mine")
 
         with stream_to(exchange, "futures") as stream:
+            stream.subscribe(Channel.BOOK, "BTCUSD")
+            until(lambda: valid(stream, ["BTCUSD"]), "the book")
             told = listen(stream, "error")
             stream.on(Channel.BOOK, broken)
-            stream.subscribe(Channel.BOOK, "BTCUSD")
             until(lambda: len(told) >= 2, "two reports")
             assert stream.state == "open"
         assert all(isinstance(error, KeyError) for _, error in told)

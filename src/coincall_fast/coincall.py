@@ -11,7 +11,8 @@ from typing import Any
 
 from ._book import BookStore, decode, decode_into
 from ._message import decode_rest
-from .errors import UsageError
+from .errors import AuthError, UsageError
+from .message import Ack
 from .model import Channel
 from .signing import Credentials
 from .stream import Stream as _Stream
@@ -26,6 +27,12 @@ WS_URLS = {"prod": "wss://ws.coincall.com", "beta": "wss://betaws.coincall.com"}
 # BTCUSD-27DEC24-65000-C; the day is not padded, the strike keeps its zeros (section 5, row 20).
 _OPTION = re.compile(r"[A-Z0-9]+-\d{1,2}[A-Z]{3}\d{2}-\d+(?:\.\d+)?-[CP]")
 
+
+# Key, signature, timestamp and where they come from (protocol page, section 4). Not 10554 and 7001:
+# a key may lack the permission for one channel only.
+_REFUSALS = frozenset(
+    "10006 10007 10008 10551 10555 10556 10557 10560 10561 10562 10563 10568 10587 10588".split()
+)
 
 # By the code of a channel; each message asks.
 _NAMES: dict[int | None, tuple[str, ...]] = {
@@ -89,6 +96,12 @@ class Dialect:
 
     def looks_like_a_book(self, frame: bytes) -> bool:
         return b'"asks"' in frame or b'"bids"' in frame
+
+    def refusal(self, ack: Ack) -> AuthError | None:
+        code = str(ack.detail.get("code", ack.detail.get("c")))
+        if code not in _REFUSALS:
+            return None
+        return AuthError(f"the signed address was refused: {ack.detail.get('msg')}", int(code))
 
     def _row(self, product: str, data_type: str) -> ChannelRow | None:
         rows = (row for row in WIRE.rows if (row.product, row.data_type) == (product, data_type))

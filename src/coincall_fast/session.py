@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ._book import BookStore, OrderBook
-from .errors import CoincallFastError, DecodeError, TransportError, VenueError
+from .errors import AuthError, CoincallFastError, DecodeError, TransportError, VenueError
 from .message import Ack, Heartbeat, Message
 
 __all__ = ["Backoff", "Dialect", "Event", "Session"]
@@ -40,6 +40,9 @@ class Dialect(Protocol):
 
     def looks_like_a_book(self, frame: bytes) -> bool:
         """Whether a frame that cannot be read may have been an order book."""
+
+    def refusal(self, ack: Ack) -> AuthError | None:
+        """What an answer that names no action says of key, signature or timestamp, if it does."""
 
 
 class Event(NamedTuple):
@@ -176,7 +179,10 @@ class Session:
         self, frame: bytes, now_ns: int, wall_ms: int
     ) -> OrderBook | Message | list[Message] | None:
         """One frame; returns the book it updated, or the message or messages it is, or None if it
-        was refused, too old, or of a book that nobody wants. `wall_ms` is our epoch clock."""
+        was refused, too old, or of a book that nobody wants. `wall_ms` is our epoch clock.
+
+        Raises AuthError where the venue refuses not a request but us.
+        """
         self.heard(now_ns)
         try:
             item = self.store.feed(frame, now_ns)
@@ -232,10 +238,14 @@ class Session:
     def _answered(self, ack: Ack) -> None:
         """Answers name no request, so they are matched by order (protocol page, section 3.1).
 
-        A refusal may not even name the action; then too it is taken for the next answer.
+        A refusal may not even name the action; then too it is taken for the next answer, unless
+        it comes first and is of what the address was signed with.
         """
         asked = None
         names_none = ack.action is None and not ack.ok
+        if names_none and not self.is_accepted and (refusal := self._dialect.refusal(ack)):
+            self._is_open = False  # and has never been: its end is no gap
+            raise refusal
         if (names_none or ack.action in ("subscribe", "unsubscribe")) and self._unanswered:
             asked = self._unanswered.popleft()
         self._says_yes |= ack.ok
