@@ -11,7 +11,9 @@ import time
 from typing import Any
 
 import pytest
+import requests
 
+from coincall_fast import Channel, Stream
 from coincall_fast.sim import Exchange
 
 COMMAND = [sys.executable, "-W", "error", "-m", "coincall_fast"]
@@ -275,6 +277,48 @@ def test_sim_prints_where_it_is_and_a_key_that_works():
         started.kill()
     assert done.returncode == 0, done.stderr
     assert_books([json.loads(line) for line in done.stdout.splitlines()])
+
+
+def test_sim_has_every_switch():
+    start_ms = time.time_ns() // 1_000_000 - 3_600_000
+    settings = [
+        *("edition=2023-05", "acks=false", f"start_ms={start_ms}"),
+        'faults=[{"kind": "code", "amount": 10605}]',
+    ]
+    arguments = [part for text in settings for part in ("--set", text)]
+    with start("sim", "--json", "--seconds", "30", "--speed", "60", *arguments) as started:
+        where = json.loads(started.stdout.readline())
+        time_url = where["rest_url"] + "/time"
+        assert requests.get(time_url, timeout=9).json()["code"] == 10605
+        assert requests.delete(where["rest_url"] + "/sim/faults", timeout=9).ok
+        assert requests.get(time_url, timeout=9).json()["code"] == 0
+        keys = {name: where[name] for name in ("api_key", "api_secret", "ws_url")}
+        with Stream("futures", **keys) as stream:
+            stream.subscribe(Channel.BOOK, "BTCUSD")
+            items = iter(stream)
+            seen = [next(items).ts_ms for _ in range(10)]  # no ack, which has no such thing
+        assert seen[-1] - seen[0] > 3_000  # of the market's time, in at most two seconds
+        assert start_ms <= seen[0] < start_ms + 3_600_000
+        started.kill()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "editio=today",
+        "edition=2022",
+        "edition",
+        "cash=much",
+        "flow=[]",
+        "faults=[1]",
+        "seed=3",
+        "start_ms=then",
+    ],
+)
+def test_a_setting_that_is_none_is_2(setting):
+    done = run("sim", "--seconds", "1", "--set", setting)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_without_the_extra_it_is_one_line(tmp_path):

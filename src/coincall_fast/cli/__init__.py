@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
-from . import live
+from . import exchange, live
 
 __all__ = ["main"]
 
@@ -73,9 +73,23 @@ def _parser() -> argparse.ArgumentParser:
 
     sim = commands.add_parser("sim", help="the simulated exchange alone, until stopped")
     sim.add_argument("--port", type=_port, default=0, help="default: a free one")
-    sim.add_argument("--seed", type=int, default=0)
+    sim.add_argument("--seed", type=int, default=0, help="the market; the same seed, the same one")
+    sim.add_argument(
+        "--speed",
+        type=_positive,
+        default=1.0,
+        metavar="X",
+        help="of the market's clock; default: 1",
+    )
+    sim.add_argument(
+        "--set",
+        action="append",
+        metavar="NAME=VALUE",
+        help="anything else that coincall_fast.sim.Exchange takes, as JSON or text; repeatable",
+    )
     sim.add_argument("--seconds", type=_positive, metavar="N", help="end after N seconds")
-    sim.set_defaults(run=live.simulate)
+    sim.add_argument("--json", action="store_true", help="says where it is as one JSON document")
+    sim.set_defaults(run=exchange.simulate)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""`demo`, `watch` and `sim`: from a stream to what is shown."""
+"""`demo` and `watch`: from a stream to what is shown."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from ..errors import AuthError, CoincallFastError, TransportError, UsageError
 from .board import Board
 from .screen import Json, Plain, Screen, View
 
-__all__ = ["demo", "simulate", "watch"]
+__all__ = ["demo", "watch"]
 
 OPEN_S = 15.0  # a connection that has not come about by then is a failure
 
@@ -42,19 +42,6 @@ def watch(asked: argparse.Namespace) -> None:
         raise AuthError("streams are signed: set COINCALL_API_KEY and COINCALL_API_SECRET")
     symbols = _symbols(asked) or ["BTCUSD", "ETHUSD"]
     _show(asked, symbols, Stream(*_products(symbols), env=asked.env, ws_url=asked.ws_url))
-
-
-def simulate(asked: argparse.Namespace) -> None:
-    """The exchange alone, for other programs."""
-    from ..sim import Exchange
-
-    with Exchange(seed=asked.seed, port=asked.port) as exchange:
-        print(f"REST       {exchange.rest_url}")
-        print(f"WebSocket  {exchange.ws_url}/options  {exchange.ws_url}/futures")
-        print(f"test key   {exchange.api_key}")
-        print(f"secret     {exchange.api_secret}", flush=True)
-        with suppress(KeyboardInterrupt):
-            time.sleep(asked.seconds or 10**9)
 
 
 def _symbols(asked: argparse.Namespace) -> list[str]:

@@ -48,6 +48,8 @@ class Exchange:
     expiries              how many the options have; each adds 48 symbols, ten make 482
     recording             a file of frames to show instead of the model's books
     speed                 how fast the market's clock runs; signatures go by the real one
+    start_ms              where it starts, if not now or with the recording: a fast one soon is
+                          ahead of ours, and a client does not believe what comes from the future
     clock_offset_ms       how far the venue's clock is ahead of this machine's
     silence_s             a connection ends after this long without traffic either way
     prehash               which spelling of the signed text it accepts
@@ -85,6 +87,7 @@ class Exchange:
         expiries: int = 2,
         recording: str | Path | None = None,
         speed: float = 1.0,
+        start_ms: int | None = None,
         clock_offset_ms: int = 0,
         silence_s: float = 30.0,
         prehash: Prehash = "both",
@@ -117,6 +120,8 @@ class Exchange:
                 raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
         if speed <= 0:
             raise ValueError("a speed is at least something")
+        if start_ms is not None and start_ms < 0:
+            raise ValueError("no market starts before 1970")
         if expiries < 1:
             raise ValueError("there is at least one expiry")
         if min(options_period_ms, futures_period_ms) < 1:
@@ -135,6 +140,7 @@ class Exchange:
         self._recording = recording
         self._reads_lag_ms = reads_lag_ms
         self._speed = speed
+        self._start_ms = start_ms
         self._ordered_faults = [dict(fault) for fault in faults]
         self._faults = self._new_faults()  # a wrong one is told at once
         self._periods_ms = {OPTIONS: options_period_ms, FUTURES: futures_period_ms}
@@ -198,7 +204,9 @@ class Exchange:
     def _new_venue(self) -> Venue:
         step_ms = min(self._periods_ms.values()) * max(1.0, self._speed)
         recording = None if self._recording is None else Recording.read(self._recording)
-        start_ms = None if recording is None else recording.start_ms
+        start_ms = self._start_ms
+        if start_ms is None and recording is not None:
+            start_ms = recording.start_ms
         venue = Venue(
             self.seed,
             Clock(skew_ms=self.clock_offset_ms, speed=self._speed, start_ms=start_ms),
