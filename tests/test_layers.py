@@ -16,7 +16,7 @@ import pytest
 # A package stands here under its own name, with all that is in it.
 LAYERS = """
     __main__
-    cli
+    cli  pytest_plugin
     __init__
     coincall
     stream
@@ -30,7 +30,7 @@ LAYERS = """
     errors  change
 """
 APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it
-MAY_IMPORT_SIM = {"cli"}
+MAY_IMPORT_SIM = {"cli", "pytest_plugin"}
 
 # The world outside: sockets, threads and clocks.
 WORLD = """

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -82,11 +83,33 @@ def test_more_expiries_make_more_symbols() -> None:
                 heard.add(socket.push(5)["d"]["s"])
 
 
+def test_the_same_seed_and_start_are_the_same_market() -> None:
+    heard = []
+    for _ in range(2):
+        with Exchange(seed=3, start_ms=1_688_169_600_000, speed=1e-6) as exchange:  # stands still
+            symbols = exchange.symbols("options")
+            heard.append((symbols, [exchange.book_frame(symbol) for symbol in symbols]))
+    assert heard[0] == heard[1]
+    assert {symbol.split("-")[1] for symbol in heard[0][0]} == {"7JUL23", "28JUL23"}
+
+
 # The plugin
 
 
+def pytest_in(folder: Path, *arguments: str, **variables: str) -> Any:
+    run = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider"]
+    environ = {**os.environ, **variables}
+    return subprocess.run(
+        [*run, "-W", "error", *arguments],
+        cwd=folder,
+        env=environ,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_the_plugin_makes_a_users_test_short(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["coincall_fast.sim.pytest_plugin"]\n')
     (tmp_path / "test_mine.py").write_text(
         "import pytest, requests\n"
         "@pytest.mark.coincall_exchange(seed=5, flow=0.0)\n"
@@ -96,10 +119,19 @@ def test_the_plugin_makes_a_users_test_short(tmp_path: Path) -> None:
         "def test_other(coincall_exchange):\n"
         "    assert coincall_exchange.symbols('futures') == ['BTCUSD', 'ETHUSD']\n"
     )
-    run = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider"]
-    done = subprocess.run(run, cwd=tmp_path, check=False, capture_output=True, text=True)
+    done = pytest_in(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
+
+
+def test_without_the_extra_only_those_tests_fail_that_ask(tmp_path: Path) -> None:
+    (tmp_path / "aiohttp.py").write_text("raise ImportError('no aiohttp')")
+    (tmp_path / "test_mine.py").write_text(
+        "def test_mine(coincall_exchange): pass\ndef test_other(): pass\n"
+    )
+    done = pytest_in(tmp_path, PYTHONPATH=str(tmp_path))
+    assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "pip install 'coincall-fast[sim]'" in done.stdout
 
 
 # Seed 003, "Sample code": typed from the page, with the addresses of this machine.
