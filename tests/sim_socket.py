@@ -44,8 +44,12 @@ class Socket:
             message["payload"] = payload
         self._ws.send(json.dumps(message))
 
+    def receive_text(self) -> str:
+        text = self._ws.recv()
+        return text if isinstance(text, str) else text.decode()
+
     def receive(self) -> Any:
-        self.log.append(json.loads(self._ws.recv()))
+        self.log.append(json.loads(self.receive_text()))
         return self.log[-1]
 
     def subscribe(self, channel: str, **payload: Any) -> None:

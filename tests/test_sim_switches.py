@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import websocket
 
 from coincall_fast.sim import Exchange
@@ -69,6 +70,105 @@ def test_reads_may_lag() -> None:
         assert again["code"] == 10577
         exchange.skip(61_000)
         assert seen() == (0, 1, 1, 1)
+
+
+def test_a_request_may_be_accepted_late() -> None:
+    """Looked at in time, answered by nobody, and done when its timestamp has long expired."""
+    with Exchange(flow=0.0, throttle="off") as exchange:
+        client = Plain(exchange)
+        for kind, amount in (("hang_up", 0), ("wait", 1_500)):
+            path = "/order/create"
+            exchange.fault(kind, path=path, when="between", amount=amount, times=1)
+        path = "/open/futures/order/create/v1"
+        order = {"symbol": FUTURE, "tradeSide": 1, "tradeType": 1, "qty": "0.1", "price": "1"}
+        fields = {**order, "clientOrderId": 4}
+        headers = client.headers("POST", path, fields, diff=1_000)
+        with pytest.raises(requests.ConnectionError):
+            requests.post(client.url + path, json=fields, headers=headers, timeout=9)
+        sent_s = time.monotonic()
+
+        def query() -> Any:
+            return client.get("/open/futures/order/singleQuery/v1", clientOrderId=4)["code"]
+
+        assert query() == 10584
+        while query() == 10584:
+            assert time.monotonic() < sent_s + 20
+            time.sleep(0.1)
+        assert time.monotonic() > sent_s + 1.0
+        assert query() == 0
+
+
+@pytest.mark.parametrize("post_only", ["cancel", "refuse"])
+def test_a_post_only_order_that_would_trade(post_only: Any) -> None:
+    with Exchange(post_only=post_only, flow=0.0) as exchange:
+        client = Plain(exchange)
+        best = json.loads(exchange.book_frame(FUTURE))["d"]["asks"][0]["pr"]
+        order = {"symbol": FUTURE, "tradeSide": 1, "tradeType": 3, "qty": "0.1", "price": best}
+        answer = client.post("/open/futures/order/create/v1", **order)
+        if post_only == "refuse":
+            assert answer["code"] == 40035
+        else:
+            told = client.get("/open/futures/order/singleQuery/v1", orderId=answer["data"])
+            assert told["data"]["state"] == 3
+        resting = client.post("/open/futures/order/create/v1", **(order | {"price": "1"}))
+        assert resting["code"] == 0
+
+
+@pytest.mark.parametrize("options_fok", [True, False])
+def test_options_may_not_know_fok(options_fok: bool) -> None:
+    with Exchange(options_fok=options_fok, flow=0.0) as exchange:
+        client = Plain(exchange)
+        option = exchange.symbols("options")[0]
+        order = {"tradeSide": 1, "tradeType": 1, "qty": "0.1", "price": "1", "timeInForce": "FOK"}
+        path = "/open/{}/order/create/v1"
+        on_option = client.post(path.format("option"), symbol=option, **order)["code"]
+        assert on_option == (0 if options_fok else 12012)
+        assert client.post(path.format("futures"), symbol=FUTURE, **order)["code"] == 0
+
+
+@pytest.mark.parametrize("ids_return", [False, True])
+def test_a_client_order_id_may_come_back(ids_return: bool) -> None:
+    with Exchange(ids_return=ids_return, flow=0.0) as exchange:
+        client = Plain(exchange)
+        path = "/open/futures/order/create/v1"
+        order = {"symbol": FUTURE, "tradeSide": 1, "tradeType": 1, "qty": "0.1", "price": "1"}
+        client.place(FUTURE, 1, "0.1", "1", clientOrderId=4)
+        assert client.post(path, **order, clientOrderId=4)["code"] == 10577
+        client.post("/open/futures/order/cancel/v1", clientOrderId=4)
+        again = client.post(path, **order, clientOrderId=4)["code"]
+        assert again == (0 if ids_return else 10577)
+
+
+def test_rate_classes_may_be_others() -> None:
+    with Exchange(rates={"account": (5, 60)}) as exchange:
+        client = Plain(exchange)
+        codes = [client.get("/open/user/info/v1")["code"] for _ in range(6)]
+        assert codes == [0] * 5 + [10605]
+    with pytest.raises(ValueError, match="acount"):
+        Exchange(rates={"acount": (5, 60)})
+
+
+@pytest.mark.parametrize(
+    ("flood", "expected"),
+    [("code", '{"c":10605,"msg":"too many request"}'), ("text", "too many request")],
+)
+def test_the_shapes_of_too_many_requests(flood: Any, expected: str) -> None:
+    with Exchange(flood=flood) as exchange, Socket(exchange, "futures") as socket:
+        for _ in range(300):
+            socket.send("heartbeat")
+        answers = [socket.receive_text() for _ in range(300)]
+        assert set(answers) == {'{"c":11,"rc":1}', expected}
+
+
+@pytest.mark.parametrize("sorted_levels", [True, False])
+def test_levels_may_come_anyhow(sorted_levels: bool) -> None:
+    with Exchange(sorted_levels=sorted_levels) as exchange:
+        frame = json.loads(exchange.book_frame(FUTURE))["d"]
+        asks = [float(level["pr"]) for level in frame["asks"]]
+        bids = [-float(level["pr"]) for level in frame["bids"]]
+        assert max(bids) < min(asks)
+        assert len(asks) == len(bids) == 100
+        assert ([asks, bids] == [sorted(asks), sorted(bids)]) is sorted_levels
 
 
 def test_more_expiries_make_more_symbols() -> None:

@@ -1,7 +1,7 @@
 """The client works whatever the venue turns out to do: the main job under every switch.
 
 `COINCALL_FAST_EXCHANGE='{"acks": false}' pytest tests/test_stream.py` runs all tests of streams
-under one of them.
+under one of them, and .ci/run does so until each alternative has had its turn.
 """
 
 import json
@@ -26,6 +26,8 @@ SWITCHES: list[dict[str, Any]] = [
     {"prehash": "apiKey"},
     {"prehash": "uuid", "refuse": "frame"},
     {"ticker_texts": True, "pushes_first": True, "reads_lag_ms": 50},
+    {"sorted_levels": False, "repeats_unchanged": False},
+    {"post_only": "refuse", "options_fok": False, "ids_return": True, "flood": "text"},
     {"clock_offset_ms": -700},
     {"speed": 20},
 ]

@@ -4,35 +4,48 @@ REST calls nothing but this to change the state, and reads the engine for the re
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from . import refusals
 from .accounts import Account
 from .engine import Engine
 from .events import Event, Filled
 from .guards import Countdowns, Mmps, is_watched
-from .instruments import LIMITS, PAIRS, Instrument
+from .instruments import LIMITS, OPTIONS, PAIRS, Instrument
 from .margin import order_margin, summarise
-from .orders import Kind, Order, State
+from .orders import Kind, Order, State, TimeInForce
 from .refusals import RefusedError
 from .tickets import Ticket, change, find_instrument, integer, ticket
 
-__all__ = ["Desk"]
+__all__ = ["USUAL", "Customs", "Desk", "PostOnly"]
 
 _STOPS = (Kind.STOP_LIMIT, Kind.STOP_MARKET)
 _MAX_LEVERAGE = 100
 
 Fields = Mapping[str, Any]
+PostOnly = Literal["cancel", "refuse"]
+
+
+class Customs(NamedTuple):
+    """How trading goes where the venue's documents leave a choice."""
+
+    post_only: PostOnly = "cancel"  # one that would trade: taken and CANCELED, or refused
+    options_fok: bool = True  # 12012 names GTC and IOC only
+    ids_return: bool = False  # whether a client order id is free again when its order has ended
+
+
+USUAL = Customs()
 
 
 class Desk:
     """The rules of trading, over one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, customs: Customs = USUAL) -> None:
         self.engine = engine
+        self._customs = customs
         self.mmps = Mmps()
         self.countdowns = Countdowns()
-        self._by_client: dict[tuple[int, str, int], int] = {}  # ids are used once, for ever
+        self._by_client: dict[tuple[int, str, int], int] = {}  # to the order that has it
         self._frozen: list[tuple[int, str]] = []  # whose protected orders must go
         engine.listeners.append(self._watch)
         engine.after_step.append(self._after_step)
@@ -66,6 +79,8 @@ class Desk:
     def place(self, user_id: int, product: str, fields: Fields) -> Order:
         """Places one order, or raises what the venue refuses it with."""
         asked = ticket(fields, product, self.engine.market)
+        if product == OPTIONS and asked.tif is TimeInForce.FOK and not self._customs.options_fok:
+            raise RefusedError(refusals.WRONG_TIF)
         order = self._order(user_id, asked)
         self._check_client_id(user_id, product, asked.client_id)
         self._check_count(order)
@@ -75,6 +90,9 @@ class Desk:
             raise RefusedError(refusals.MMP_OFF)
         if order.is_reduce_only and order.lots > self.engine.reducible(order):
             raise RefusedError(refusals.NO_POSITION)
+        must_rest = order.kind is Kind.POST_ONLY and self._customs.post_only == "refuse"
+        if must_rest and self.engine.crosses(order):
+            raise RefusedError(refusals.WRONG_PRICE)
         self._check_funds(order)
         if asked.client_id is not None:
             self._by_client[user_id, product, asked.client_id] = order.order_id
@@ -197,7 +215,11 @@ class Desk:
         )
 
     def _check_client_id(self, user_id: int, product: str, client_id: int | None) -> None:
-        if client_id is not None and (user_id, product, client_id) in self._by_client:
+        if client_id is None or (user_id, product, client_id) not in self._by_client:
+            return
+        holder = self.engine.orders.get(self._by_client[user_id, product, client_id])
+        has_ended = holder is None or not holder.state.is_open
+        if not (has_ended and self._customs.ids_return):
             raise RefusedError(refusals.DUPLICATE_CLIENT_ID)
 
     def _check_count(self, order: Order) -> None:

@@ -6,20 +6,23 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
 from aiohttp import web
 
 from .auth import BOOLEANS, PREHASH_KEYS, Booleans, Prehash
 from .clock import Clock
+from .desk import Customs, PostOnly
 from .faults import Faults
 from .feed import Taste
 from .gate import Habits, Throttle
 from .instruments import FUTURES, OPTIONS
 from .keys import MAKER, READ, TRADE, Key
+from .rates import CLASSES, Limits
 from .recording import Recording
 from .server import Refuse, Server, Switches
-from .session import Rules
+from .session import Flood, Rules
 from .venue import EDITIONS, Edition, Venue
 from .wire import FAILURES, Failures
 
@@ -58,13 +61,20 @@ class Exchange:
     lower_case_unsubscribe   whether "unsubscribe" is honoured beside "unSubscribe"
     failures              how a socket says no: in "result", in "rc" or in "c"
     acks                  whether a socket says yes
+    flood                 more than 100 messages a second are answered by a "code" or a "text"
     max_queued_bytes      a reader that is this far behind is cut off
     faults                what is to go wrong from the start: settings of `faults.Fault`
+    rates                 requests and seconds of a rate class that is not to be as listed:
+                          {"place": (60, 1)}, see `rates.CLASSES`
     throttle              beyond a rate class: "code" 10605, HTTP "429", or "off"
     makers_only           without that permission: HTTP "404", or the "code" 7001
     booleans              signed as "lower" case, as Python's "title" case, or "both"
     reads_lag_ms          how long an order is unknown to what REST tells of orders
+    post_only             an order of that kind that would trade: "cancel" or "refuse"
+    options_fok           whether options know FOK orders
+    ids_return            whether a client order id is free again when its order has ended
     pushes_first          whether private pushes come before the answer to the request
+    sorted_levels         whether the levels of a pushed book come best first, or anyhow
     repeats_unchanged     whether a book that has not changed is pushed again; as the edition says
     ticker_texts          whether the numbers of `bsInfo` are strings
 
@@ -97,13 +107,19 @@ class Exchange:
         lower_case_unsubscribe: bool = False,
         failures: Failures = "result",
         acks: bool = True,
+        flood: Flood = "code",
         max_queued_bytes: int = 8 * 1024 * 1024,
         faults: Iterable[Mapping[str, Any]] = (),
+        rates: Limits = MappingProxyType({}),
         throttle: Throttle = "code",
         makers_only: Literal["404", "code"] = "404",
         booleans: Booleans = "lower",
         reads_lag_ms: int = 0,
+        post_only: PostOnly = "cancel",
+        options_fok: bool = True,
+        ids_return: bool = False,
         pushes_first: bool = False,
+        sorted_levels: bool = True,
         repeats_unchanged: bool | None = None,
         ticker_texts: bool = False,
     ) -> None:
@@ -115,6 +131,8 @@ class Exchange:
             ("makers_only", makers_only, ("404", "code")),
             ("booleans", booleans, BOOLEANS),
             ("failures", failures, FAILURES),
+            ("flood", flood, ("code", "text")),
+            ("post_only", post_only, ("cancel", "refuse")),
         ):
             if value not in allowed:
                 raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
@@ -124,6 +142,8 @@ class Exchange:
             raise ValueError("no market starts before 1970")
         if expiries < 1:
             raise ValueError("there is at least one expiry")
+        if unknown := rates.keys() - CLASSES.keys():
+            raise ValueError(f"no such rate class: {', '.join(sorted(unknown))}")
         if min(options_period_ms, futures_period_ms) < 1:
             raise ValueError("a push period is at least 1 ms")
         self.seed = seed
@@ -140,6 +160,7 @@ class Exchange:
         self._recording = recording
         self._reads_lag_ms = reads_lag_ms
         self._speed = speed
+        self._customs = Customs(post_only, options_fok, ids_return)
         self._start_ms = start_ms
         self._ordered_faults = [dict(fault) for fault in faults]
         self._faults = self._new_faults()  # a wrong one is told at once
@@ -149,10 +170,12 @@ class Exchange:
                 silence_s=silence_s,
                 lower_case_unsubscribe=lower_case_unsubscribe,
                 failures=failures,
+                flood=flood,
                 acks=acks,
             ),
-            Habits(throttle, makers_only),
+            Habits(throttle, makers_only, {**CLASSES, **rates}),
             Taste(
+                sorted_levels,
                 edition == "today" if repeats_unchanged is None else repeats_unchanged,
                 ticker_texts,
             ),
@@ -215,6 +238,7 @@ class Exchange:
             expiries=self._expiries,
             recording=recording,
             edition=self._edition,
+            customs=self._customs,
         )
         venue.reads_lag_ms = self._reads_lag_ms
         venue.open_account(self._cash, self.api_key, self.api_secret, *self._permissions)

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, fields
 from random import Random
 from typing import Any
 
-__all__ = ["REST_KINDS", "SOCKET_KINDS", "Fault", "Faults", "Outgoing"]
+__all__ = ["REST_KINDS", "SOCKET_KINDS", "WHENS", "Fault", "Faults", "Outgoing"]
 
 SOCKET_KINDS = ("lose", "delay", "duplicate", "reorder", "truncate", "corrupt", "cut", "half_open")
 REST_KINDS = ("status", "code", "wait", "hang_up")
-_WHENS = ("before", "after")
+WHENS = ("before", "between", "after")
 
 
 @dataclass(slots=True)
@@ -28,7 +28,8 @@ class Fault:
     symbol, channel   of the frames that it is meant for; the channel is their `dt`
     path         what the request's path has in it
     method       of the request
-    when         "before" the request takes effect, or "after" it has
+    when         "before" the request is looked at, "between" that and its effect, which then comes
+                 late but comes, or "after" it
     amount       milliseconds of a delay or wait; the HTTP status; the error code
     seed         of this fault's dice
     """
@@ -52,8 +53,8 @@ class Fault:
         if self.kind not in SOCKET_KINDS + REST_KINDS:
             known = ", ".join(SOCKET_KINDS + REST_KINDS)
             raise ValueError(f"kind={self.kind!r}: must be one of {known}")
-        if self.when not in _WHENS:
-            raise ValueError(f"when={self.when!r}: must be 'before' or 'after'")
+        if self.when not in WHENS:
+            raise ValueError(f"when={self.when!r}: must be one of {', '.join(WHENS)}")
         if not 0.0 <= self.probability <= 1.0:
             raise ValueError("a probability is between 0 and 1")
         self._dice = Random(f"{self.seed}:{self.kind}")

@@ -27,6 +27,7 @@ _SNAPSHOTS = ("position", "accountBalance")
 class Taste(NamedTuple):
     """How pushes look where the sources leave a choice."""
 
+    sorted_levels: bool = True  # of books
     repeats_unchanged: bool = True  # books: today's docs; the 2023 ones say "on change"
     ticker_texts: bool = False  # bsInfo: numbers as strings, as seen live in 2026
 
@@ -42,7 +43,9 @@ class Feed:
         self._market = venue.engine.market
         self._clock = venue.clock
         self._taste = taste
-        self._renderer = Renderer(is_first=venue.edition == "2023-05")
+        self._renderer = Renderer(
+            is_first=venue.edition == "2023-05", is_sorted=taste.sorted_levels
+        )
         # Connections in the order they came, which is the order they are served in.
         self._listeners: dict[Topic, dict[Connection, None]] = {}
         self._pushed: dict[str, str] = {}  # the latest book frame of each symbol with listeners

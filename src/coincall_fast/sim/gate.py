@@ -9,7 +9,7 @@ from . import params, refusals, wire
 from .auth import RestVerifier
 from .endpoints import ENDPOINTS, Endpoint
 from .keys import MAKER, READ, Key
-from .rates import Rates
+from .rates import CLASSES, Limits, Rates
 from .refusals import Refusal, RefusedError
 from .venue import Venue
 from .verbs import Call
@@ -26,6 +26,7 @@ class Habits(NamedTuple):
 
     throttle: Throttle = "code"
     makers_only: Literal["404", "code"] = "404"  # what a key without the permission gets
+    limits: Limits = CLASSES
 
 
 class Gate:
@@ -35,7 +36,7 @@ class Gate:
         self._venue = venue
         self._verifier = verifier
         self._habits = habits
-        self._rates = Rates()
+        self._rates = Rates(habits.limits)
 
     def routes(self, handle: Any) -> list[web.RouteDef]:
         """One route an endpoint; `handle(request, endpoint)` is what serves it."""
@@ -49,13 +50,23 @@ class Gate:
 
         return [route(endpoint) for endpoint in ENDPOINTS]
 
-    def answer(self, request: web.Request, body: str, endpoint: Endpoint) -> web.Response:
-        """The whole way of one request. Refusals are answered with HTTP 200 and their code."""
+    # Refusals are answered with HTTP 200 and their code.
+
+    def admit(self, request: web.Request, body: str, endpoint: Endpoint) -> Call | web.Response:
+        """The first half of a request's way: may it be? Else what it is refused with."""
         try:
             fields = _fields(request, body)
             key = self._key(request, endpoint, fields)
             self._count(request, endpoint, key)
-            call = Call(self._venue, key, endpoint.product, dict(request.match_info), fields)
+        except RefusedError as refused:
+            return refusal(refused.refusal)
+        return Call(self._venue, key, endpoint.product, dict(request.match_info), fields)
+
+    def answer(self, call: Call | web.Response, endpoint: Endpoint) -> web.Response:
+        """The second half: it takes effect."""
+        if isinstance(call, web.Response):
+            return call
+        try:
             data = endpoint.answer(call)
         except RefusedError as refused:
             return refusal(refused.refusal)

@@ -4,12 +4,14 @@ Protocol page, section 2.9.
 """
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
-__all__ = ["CLASSES", "Rates"]
+__all__ = ["CLASSES", "Limits", "Rates"]
+
+Limits = Mapping[str, tuple[int, float]]
 
 # class: (requests, seconds)
-CLASSES: dict[str, tuple[int, float]] = {
+CLASSES: Limits = {
     "config": (10, 2.0),
     "funding": (10, 2.0),
     "positions": (5, 1.0),
@@ -26,12 +28,13 @@ CLASSES: dict[str, tuple[int, float]] = {
 class Rates:
     """Counts requests of each class by whoever makes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = CLASSES) -> None:
+        self._limits = limits
         self._asked: dict[tuple[str, Hashable], deque[float]] = {}
 
     def admits(self, name: str, who: Hashable, now_s: float) -> bool:
         """Whether one more request is allowed now; one that is not does not count."""
-        most, seconds = CLASSES[name]
+        most, seconds = self._limits[name]
         asked = self._asked.setdefault((name, who), deque())
         while asked and asked[0] <= now_s - seconds:
             asked.popleft()

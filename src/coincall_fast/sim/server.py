@@ -12,7 +12,7 @@ from .auth import Booleans, Prehash, RestVerifier, Verifier, is_percent_encoded
 from .connection import Connection
 from .control import Control
 from .endpoints import Endpoint
-from .faults import Fault, Faults
+from .faults import WHENS, Fault, Faults
 from .feed import Feed, Taste
 from .gate import Gate, Habits
 from .instruments import FUTURES, OPTIONS
@@ -192,18 +192,20 @@ class Server:
         # Whatever charset it says it is in, JSON is UTF-8; what is not that is no JSON.
         body = (await request.read()).decode(errors="replace")
         faults = self.faults.rest(request.method, request.path)
-        before, after = ([f for f in faults if f.when == when] for when in ("before", "after"))
+        before, between, after = ([f for f in faults if f.when == when] for when in WHENS)
         if (faulty := await _go_wrong(request, before)) is not None:
             return faulty
+        call = self._gate.admit(request, body, endpoint)
+        faulty = await _go_wrong(request, between)
         self.feed.advance()
-        if after or self._switches.pushes_first:
-            response = self._gate.answer(request, body, endpoint)
+        if between or after or self._switches.pushes_first:
+            response = self._gate.answer(call, endpoint)
             self.feed.flush()
-            return await _go_wrong(request, after) or response
+            return await _go_wrong(request, after) or faulty or response
         # The answer goes out before what it answers is told.
         self.feed.hold()
         try:
-            response = self._gate.answer(request, body, endpoint)
+            response = self._gate.answer(call, endpoint)
             if endpoint.permission not in (None, READ):  # else there is nothing to tell
                 await response.prepare(request)
                 await response.write_eof()

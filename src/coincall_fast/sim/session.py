@@ -5,14 +5,21 @@ Protocol page, section 3.1, and seed 000, its notice on keeping a connection.
 
 import json
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from . import refusals
 from .refusals import RefusedError
 from .topics import Catalog, Topic
 from .wire import HEARTBEAT_ACK, Failures, ack, failure, refused_frame
 
-__all__ = ["Reply", "Rules", "Session"]
+__all__ = ["Flood", "Reply", "Rules", "Session"]
+
+Flood = Literal["code", "text"]
+
+_TOO_MANY = {
+    "code": refused_frame(refusals.TOO_MANY_REQUESTS),
+    "text": refusals.TOO_MANY_REQUESTS.msg,  # as the notice prints it
+}
 
 
 class Rules(NamedTuple):
@@ -22,6 +29,7 @@ class Rules(NamedTuple):
     messages_per_s: int = 100
     lower_case_unsubscribe: bool = False  # section 7, question 12
     failures: Failures = "result"
+    flood: Flood = "code"  # how more messages than that are answered
     acks: bool = True  # what was done may also be left unsaid: only its pushes tell
 
 
@@ -63,7 +71,7 @@ class Session:
         is_too_fast = len(arrivals) == rate and now_s - arrivals[0] < 1.0
         arrivals.append(now_s)
         if is_too_fast:
-            return Reply(refused_frame(refusals.TOO_MANY_REQUESTS))
+            return Reply(_TOO_MANY[self._rules.flood])
         request = _parse(text)
         if request is None:
             return Reply(refused_frame(refusals.INVALID_REQUEST))

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from .clock import Clock
-from .desk import Desk
+from .desk import USUAL, Customs, Desk
 from .engine import Engine
 from .funding import Funding
 from .keys import Key, Keyring
@@ -32,6 +32,7 @@ class Venue:
         expiries: int = 2,
         recording: Recording | None = None,
         edition: Edition = "today",
+        customs: Customs = USUAL,
     ) -> None:
         self.edition = edition
         self.clock = clock
@@ -43,7 +44,7 @@ class Venue:
             expiries=expiries,
             recording=recording,
         )
-        self.desk = Desk(self.engine)
+        self.desk = Desk(self.engine, customs)
         self.funding = Funding(self.engine, seed)
         self.keys = Keyring()
         self.reads_lag_ms = 0  # what is younger is not told yet

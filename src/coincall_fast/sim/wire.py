@@ -5,6 +5,7 @@ the venue's habits.
 """
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any, Literal
 
 from .instruments import FUTURES, OPTIONS, Instrument
@@ -99,11 +100,13 @@ class _LevelTexts(dict[Level, str]):
 class Renderer:
     """Renders book frames, remembering the texts of each book's levels.
 
-    `is_first` is the spelling of the first edition, seed 001: `v` and a number.
+    `is_first` is the spelling of the first edition, seed 001: `v` and a number. No page says that
+    levels are sorted; where they are not, an unchanged book still is the same text.
     """
 
-    def __init__(self, *, is_first: bool = False) -> None:
+    def __init__(self, *, is_first: bool = False, is_sorted: bool = True) -> None:
         self._is_first = is_first
+        self._is_sorted = is_sorted
         self._texts: dict[str, _LevelTexts] = {}
 
     def book(
@@ -114,6 +117,9 @@ class Renderer:
         if texts is None:
             texts = _LevelTexts(instrument.tick_e8, instrument.lot_e8, is_first=self._is_first)
             self._texts[instrument.symbol] = texts
+        if not self._is_sorted:
+            dice = Random(instrument.symbol)
+            bids, asks = dice.sample(bids, len(bids)), dice.sample(asks, len(asks))
         text_of = texts.__getitem__
         return (
             f'{{"dt":{BOOK_DT[instrument.product]},"c":20,"d":{{"s":"{instrument.symbol}",'
