@@ -27,6 +27,7 @@ LAYERS = """
     records
     _message
     model  signing  latency
+    _latency
     errors  change
 """
 APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it

@@ -64,8 +64,11 @@ class TestMainJob:
         assert "futures" in name
         assert book is stream.store["BTCUSD"]
         assert change == 31
-        p50_ns, p99_ns = stream.latency.quantiles_ns(symbol="BTCUSD")
-        assert 0 < p50_ns <= p99_ns
+        book = stream.latency.book_ns("BTCUSD")
+        assert book.frames >= 2  # the last one may still be in the callback
+        assert 0 < book.p50 <= book.p99 <= book.p999 <= book.max
+        assert stream.latency.callbacks_ns() >= book
+        assert 0 < stream.latency.age_ns("BTCUSD").p50 < 5e9
 
     def test_the_venues_own_channel_name_works_too(self, exchange):
         heard: list[OrderBook] = []

@@ -1,45 +1,73 @@
-"""How long frames take, over the last few hundred of each symbol."""
+"""How long frames take, symbol by symbol: from the socket to the book and through callbacks."""
 
-from array import array
-from collections.abc import Iterable
+from typing import NamedTuple
 
-import numpy as np
+from ._latency import Histogram, Ledger
 
-__all__ = ["Latency"]
+__all__ = ["Histogram", "Latency", "Quantiles"]
 
-KEPT = 512  # a power of two
+
+class Quantiles(NamedTuple):
+    """Of so many frames; nan where there are none. Right to 1/32, `max` exactly."""
+
+    frames: int
+    p50: float
+    p99: float
+    p999: float
+    max: float
 
 
 class Latency:
-    """Nanoseconds by symbol; one thread a symbol records, any thread asks.
-
-    Recording is one store into a ring, so that measuring does not become what is measured.
-    """
+    """Where the time of a stream's book frames goes. One thread a symbol records, any asks."""
 
     def __init__(self) -> None:
-        self._rings: dict[str, array[int]] = {}
-        self._counts: dict[str, int] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self._clock_offset_ns = 0
 
-    def record(self, symbol: str, ns: int) -> None:
-        ring = self._rings.get(symbol)
-        if ring is None:
-            self._counts[symbol] = 0
-            ring = self._rings[symbol] = array("q", bytes(8 * KEPT))
-        count = self._counts[symbol]
-        ring[count % KEPT] = ns
-        self._counts[symbol] = count + 1
+    @property
+    def clock_offset_ms(self) -> float:
+        """How far the venue's clock is ahead of ours, for the ages; 0 until it is set."""
+        return self._clock_offset_ns / 1e6
 
-    def quantiles_ns(
-        self, quantiles: Iterable[float] = (0.5, 0.99), symbol: str | None = None
-    ) -> tuple[float, ...]:
-        """Quantiles over the frames kept of one symbol, or of all; nan where there are none."""
-        wanted = tuple(quantiles)
-        symbols = list(self._rings) if symbol is None else [symbol]
-        kept = [
-            np.array(self._rings[name][: min(self._counts[name], KEPT)])
-            for name in symbols
-            if name in self._rings
-        ]
-        if not kept or not sum(map(len, kept)):
-            return (float("nan"),) * len(wanted)
-        return tuple(float(value) for value in np.quantile(np.concatenate(kept), wanted))
+    @clock_offset_ms.setter
+    def clock_offset_ms(self, offset_ms: float) -> None:
+        self._clock_offset_ns = round(offset_ms * 1e6)
+        for ledger in list(self._ledgers.values()):
+            ledger.clock_offset_ns = self._clock_offset_ns
+
+    def of(self, symbol: str) -> Ledger:
+        """The ledger of a symbol, to be written."""
+        ledger = self._ledgers.get(symbol)
+        if ledger is None:
+            ledger = self._ledgers[symbol] = Ledger()
+            ledger.clock_offset_ns = self._clock_offset_ns
+        return ledger
+
+    def book_ns(self, symbol: str | None = None) -> Quantiles:
+        """Nanoseconds from the bytes of a frame to its book, of one symbol or of all."""
+        return _quantiles(self._merged(symbol).book)
+
+    def callbacks_ns(self, symbol: str | None = None) -> Quantiles:
+        """The same to the return of the last callback, or of the last put to an iteration."""
+        return _quantiles(self._merged(symbol).callbacks)
+
+    def age_ns(self, symbol: str | None = None) -> Quantiles:
+        """Nanoseconds from the venue's own time of a frame to its bytes."""
+        return _quantiles(self._merged(symbol).age)
+
+    def clear(self) -> None:
+        """Counts anew from here."""
+        self._ledgers.clear()
+
+    def _merged(self, symbol: str | None) -> Ledger:
+        if symbol is not None:
+            return self._ledgers.get(symbol, Ledger())
+        whole = Ledger()
+        for ledger in list(self._ledgers.values()):
+            whole.add(ledger)
+        return whole
+
+
+def _quantiles(taken: Histogram) -> Quantiles:
+    p50, p99, p999 = map(taken.quantile_ns, (0.5, 0.99, 0.999))
+    return Quantiles(taken.count, p50, p99, p999, taken.max_ns)

@@ -492,14 +492,19 @@ class _Link(threading.Thread):
         if frame is None:
             self._session.heard(recv_ns)
             return
-        item = self._session.receive(frame, recv_ns, time.time_ns() // 1_000_000)
+        wall_ns = time.time_ns()
+        item = self._session.receive(frame, recv_ns, wall_ns // 1_000_000)
         if isinstance(item, OrderBook):
-            self._stream.latency.record(item.symbol or "", time.monotonic_ns() - recv_ns)
-        if self._session.is_accepted:
-            self._refusals = None
-        if item is not None:
+            book_ns = time.monotonic_ns()
+            ts_ms = item.ts_ms
+            self._stream._deliver(item)
+            ledger = self._stream.latency.of(item.symbol or "")
+            ledger.record(recv_ns, book_ns, time.monotonic_ns(), wall_ns, ts_ms)
+        elif item is not None:
             for one in item if isinstance(item, list) else (item,):
                 self._stream._deliver(one)
+        if self._session.is_accepted:
+            self._refusals = None
         self._tell_events()
 
     def _tell_events(self) -> None:

@@ -117,7 +117,7 @@ def _until_ended(
 def _summary(
     board: Board, stream: Stream, symbols: list[str], seconds: float, *, to_stderr: bool
 ) -> None:
-    p50_ns, p99_ns = stream.latency.quantiles_ns()
+    _, p50_ns, p99_ns, *_ = stream.latency.book_ns()
     shown = sum(symbol in stream.store for symbol in symbols)
     print(
         f"{board.updates} updates of {shown} books in {seconds:.1f} s, "

@@ -66,7 +66,7 @@ class Plain(Lines):
 
     def show(self, state: str) -> None:
         for row in self._board.take_changed():
-            p50_ns, p99_ns = self._latency.quantiles_ns(symbol=row.symbol)
+            _, p50_ns, p99_ns, *_ = self._latency.book_ns(row.symbol)
             print(
                 f"{row.symbol} bid {text_of(row.best_bid)} x {text_of(row.best_bid_size)} "
                 f"ask {text_of(row.best_ask)} x {text_of(row.best_ask_size)} "
@@ -109,7 +109,7 @@ class Screen:
         self._live.update(Group(body, self._footer(state)), refresh=True)
 
     def _footer(self, state: str) -> RenderableType:
-        p50_ns, p99_ns = self._latency.quantiles_ns()
+        _, p50_ns, p99_ns, *_ = self._latency.book_ns()
         mood = "green" if state == "open" else "red"
         return Text.assemble(
             (f"{state}  ", mood),
@@ -147,7 +147,7 @@ class Screen:
         row = self._board.rows.get(symbol)
         if row is None or not row.is_valid:
             return [Text("invalid", style="red")]
-        p50_ns, p99_ns = self._latency.quantiles_ns(symbol=symbol)
+        _, p50_ns, p99_ns, *_ = self._latency.book_ns(symbol)
         lean = row.imbalance if row.imbalance == row.imbalance else 0.0
         return [
             Text(text_of(row.best_bid), style="green"),
