@@ -279,6 +279,20 @@ def test_sim_prints_where_it_is_and_a_key_that_works():
     assert_books([json.loads(line) for line in done.stdout.splitlines()])
 
 
+def test_bench_tells_how_fast_it_is_here():
+    done = run("bench", "--seconds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert len(told["core_us"]) == 2
+    assert all(us > 0 for us in told["core_us"].values())
+    book, callbacks, age = told["stream_ns"].values()
+    assert book["frames"] == callbacks["frames"] == age["frames"] > 100
+    for quantiles in (book, callbacks, age):
+        assert 0 < quantiles["p50"] <= quantiles["p99"] <= quantiles["p999"] <= quantiles["max"]
+    assert book["p50"] < callbacks["p50"] < age["p50"]
+    assert len(run("bench", "--seconds", "0.2").stdout.splitlines()) == 9
+
+
 def test_sim_has_every_switch():
     start_ms = time.time_ns() // 1_000_000 - 3_600_000
     settings = [

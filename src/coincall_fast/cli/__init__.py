@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
-from . import exchange, live
+from . import bench, exchange, live
 
 __all__ = ["main"]
 
@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--ws-url", help="another base address, without the product")
     _add_view(watch, "BTCUSD and ETHUSD")
     watch.set_defaults(run=live.watch)
+
+    speed = commands.add_parser("bench", help="how fast it is on this machine; no keys, no network")
+    speed.add_argument("--seconds", type=_positive, metavar="N", default=5.0, help="default: 5")
+    speed.add_argument("--json", action="store_true", help="one JSON document")
+    speed.set_defaults(run=bench.bench)
 
     sim = commands.add_parser("sim", help="the simulated exchange alone, until stopped")
     sim.add_argument("--port", type=_port, default=0, help="default: a free one")
