@@ -41,7 +41,7 @@ def extension(name: str) -> Extension:
         f"coincall_fast.{name}",
         [f"src/{name}.pyx"],
         include_dirs=["src"],
-        depends=sorted(glob("src/*.h") + glob("src/*.pxd") + glob("src/coincall_fast/*.pxd")),
+        depends=sorted(glob("src/*.h") + glob("src/*.px[di]") + glob("src/coincall_fast/*.pxd")),
         define_macros=macros,
         extra_compile_args=cflags,
         extra_link_args=ldflags,
