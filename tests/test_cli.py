@@ -257,9 +257,11 @@ class TestWatch:
         with start(*arguments, **keys_of(exchange)) as started:
             lines = (json.loads(line) for line in started.stdout)
             assert next(lines)["best_bid"] is not None
+            exchange.stall()  # or it may heal before anything is shown
             exchange.drop_connections()
             lost = next(line for line in lines if line["best_bid"] is None)
             assert lost["best_ask"] is lost["microprice"] is None
+            exchange.stall(False)
             assert next(line for line in lines if line["best_bid"] is not None)
             started.kill()
 
