@@ -159,7 +159,7 @@ def test_a_cleared_book_takes_any_time_again() -> None:
     assert (book.last_change, book.ts_ms, book.is_valid) == (31, 1, True)
 
 
-@pytest.mark.parametrize("frame", [None, 5, [], {"dt": 5}, memoryview(b"{ } ")[::2]], ids=repr)
+@pytest.mark.parametrize("frame", [None, 5, [], {"dt": 5}, memoryview(b"{ } ")[::2]], ids=type)
 def test_other_types_are_a_type_error(frame: Any) -> None:
     with pytest.raises(TypeError):
         BookStore().feed(frame)

@@ -185,7 +185,7 @@ def test_strings_that_are_no_text(bad: bytes) -> None:
             decode(frame.replace(b"@", bad))
 
 
-@pytest.mark.parametrize("frame", [None, 5, [], {"dt": 11}, memoryview(b"{ } ")[::2]], ids=repr)
+@pytest.mark.parametrize("frame", [None, 5, [], {"dt": 11}, memoryview(b"{ } ")[::2]], ids=type)
 def test_other_types_are_a_type_error(frame: Any) -> None:
     with pytest.raises(TypeError):
         decode(frame)
