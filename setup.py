@@ -1,4 +1,4 @@
-"""How src/_book.pyx becomes coincall_fast._book.
+"""How src/_book.pyx becomes coincall_fast._book, and likewise _message and _wire.
 
 COINCALL_FAST_BUILD chooses the mode:
 
@@ -49,7 +49,7 @@ def extension(name: str) -> Extension:
 
 
 setup(
-    ext_modules=[extension("_message"), extension("_book")],
+    ext_modules=[extension("_message"), extension("_book"), extension("_wire")],
     options={
         "build_ext": {
             # Cython does not see an edit to a .pxd that is not beside its .pyx, nor a change of

@@ -26,7 +26,7 @@ LAYERS = """
     message
     records
     _message
-    model  signing  latency
+    model  signing  latency  _wire
     errors  change
 """
 APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it
