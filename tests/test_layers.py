@@ -21,6 +21,7 @@ LAYERS = """
     coincall
     stream
     session  connection
+    dial
     _book
     wire
     message
@@ -38,7 +39,7 @@ WORLD = """
     select selectors socket socketserver ssl
     aiohttp http requests urllib3 websocket
 """.split()
-MAY_TOUCH_WORLD = {"cli", "stream", "connection", "sim"}
+MAY_TOUCH_WORLD = {"cli", "stream", "connection", "dial", "sim"}
 
 PACKAGE = "coincall_fast"
 UNITS = [line.split() for line in LAYERS.strip().splitlines()]
