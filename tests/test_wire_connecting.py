@@ -120,8 +120,7 @@ class TestAddresses:
             assert time.monotonic() - begin_s < dialling.DIAL_S
             assert said.result() == [(8, b"\x03\xe8")]
 
-    def test_one_that_answers_late_is_taken_after_all(self, names, black_hole):
-        """The first is not given up when the next is tried; here the next ones are refused."""
+    def test_one_refused_and_one_silent_before_the_one_that_answers(self, names, black_hole):
         with socket.socket() as nobody, serving(upgraded(frames_until_close)) as (url, _):
             nobody.bind(("127.0.0.1", 0))  # not listening: refused
             address = Address.parse(url)

@@ -479,6 +479,7 @@ class _Link(threading.Thread):
                     tick_ns = now_ns + TICK_NS
                 for text in session.to_send(now_ns):
                     connection.send(text)
+                connection.flush()
                 if not connection.has_more:
                     due_ns = session.next_send_ns()
                     wait_ns = TICK_NS if due_ns is None else min(TICK_NS, max(0, due_ns - now_ns))
@@ -489,7 +490,6 @@ class _Link(threading.Thread):
                     }
                     if wakened in ready:
                         wakened.recv(4096)
-                    connection.flush()
                     if not ready.get(connection.socket, 0) & selectors.EVENT_READ:
                         continue
                 for frame in connection.read():
