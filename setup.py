@@ -49,7 +49,7 @@ def extension(name: str) -> Extension:
 
 
 setup(
-    ext_modules=[extension(name) for name in ("_latency", "_message", "_book")],
+    ext_modules=[extension(name) for name in ("_book", "_latency", "_message", "_wire")],
     options={
         "build_ext": {
             # Cython does not see an edit to a .pxd that is not beside its .pyx, nor a change of

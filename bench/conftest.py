@@ -14,6 +14,7 @@ UNITS = (
     "OrderBook",
     "decode",
     "decode_into",
+    "Connection",
     "msgspec",
     "bare @property",
     "bare method",

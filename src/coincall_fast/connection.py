@@ -1,124 +1,59 @@
-"""One WebSocket connection: dialled, signed, read frame by frame, written, cut.
+"""One WebSocket connection: dialled, read message by message, written, cut.
 
-websocket-client does the upgrade and takes frames apart; what it leaves open is closed here: a
-deadline over the whole dial and over each frame, a limit on what a peer may make us keep, no
-redirects, no cookies of another account, nothing printed. Its per-frame UTF-8 check is never used:
-it costs more than everything else together, and the core refuses what is not UTF-8.
+Whatever can be said without a socket or a clock is `_wire`'s: this is what puts bytes into its
+reader, sends what it wants answered, and loses patience.
 """
 
 import contextlib
-import json
+import os
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable
-from typing import NamedTuple, NoReturn
-from urllib.parse import urlsplit
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
-import websocket
-from websocket import _abnf, _handshake
+from ._wire import Opcode, Reader, masked
+from .dial import Address, Proxy, dial
+from .errors import ProtocolError, TransportError
 
-from .errors import AuthError, CoincallFastError, TransportError, UsageError
+__all__ = ["Address", "Connection", "Proxy"]
 
-__all__ = ["Address", "Connection"]
-
-DIAL_S = 5.0  # over every address, TCP, TLS and upgrade
-FRAME_S = 2.0  # a frame that has begun must have ended by then
 LARGEST = 1 << 20  # bytes of a message; a book of 100 levels a side has 10 kB
+AT_ONCE = 1 << 18  # bytes that one call of `read` takes, or some more
+FRAME_S = 2.0  # a frame that has begun must have ended by then
+MESSAGE_S = 10.0  # ... and the fragments of a message
+SEND_S = 2.0  # what we send must have been taken by then
+UNSENT = 1 << 18  # bytes that may wait for the peer to take them
+PINGS_PER_S = 100
+GOODBYE_S = 0.1  # that a peer is given to hang up first
 
-
-class Address(NamedTuple):
-    """Where a stream is, without anything secret."""
-
-    url: str
-    host: str
-    port: int
-    is_secure: bool
-
-    @classmethod
-    def parse(cls, url: str) -> "Address":
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise UsageError("the address of a stream cannot be parsed") from None
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise UsageError("the address of a stream begins with ws:// or wss:// and a host")
-        is_secure = parts.scheme == "wss"
-        return cls(url, parts.hostname, port or (443 if is_secure else 80), is_secure)
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+NORMAL, NO_CODE, UNWANTED = 1000, 1005, 1008  # of a Close (RFC 6455, section 7.4.1)
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Connection:
-    """An open connection. One thread reads and writes; `cut` may come from any other."""
+    """An open connection. One thread reads and writes, and never waits; `cut` may come from any."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, proxy: Proxy | None = None) -> None:
         self.address = address
+        self._proxy = proxy
         self._socket: socket.socket | None = None
         self._is_cut = False
-        self._deadline_s = 0.0
-        self._fragments: bytearray | None = None
-        self._websocket = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
-        self._frames = self._websocket.frame_buffer = _Frames(self._receive, True)
+        self._reader = Reader(LARGEST)
+        self._frame = _Unfinished("a frame that does not end", FRAME_S)
+        self._message = _Unfinished("a message that does not end", MESSAGE_S)
+        self._pings_s: deque[float] = deque(maxlen=PINGS_PER_S)
+        self._is_amid_read = False
+        self._end: str | None = None  # why nothing more will be received
+        self._unsent = bytearray()
+        self._unsent_since_s = 0.0
 
     def dial(self, sign: Callable[[str], str]) -> None:
-        """Connects and upgrades, or raises AuthError or TransportError.
-
-        `sign` makes the signed URL of the plain one. It is called last, so that the signature is
-        fresh, and its value exists only inside the call that needs it.
-        """
-        if websocket.isEnabledForTrace():
-            raise UsageError("websocket.enableTrace prints keys and signatures: turn it off")
-        late = threading.Timer(DIAL_S, self.cut)
-        late.daemon = True
-        late.start()
-        try:
-            self._connect()
-            self._upgrade(sign)
-        finally:
-            late.cancel()
-
-    def _connect(self) -> None:
-        try:
-            self._hold(socket.create_connection((self.address.host, self.address.port), DIAL_S))
-            assert self._socket is not None
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.address.is_secure:
-                wrapped = ssl.create_default_context().wrap_socket(
-                    self._socket,
-                    server_hostname=self.address.host,
-                    do_handshake_on_connect=False,
-                )
-                self._hold(wrapped)
-                wrapped.do_handshake()
-        except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no IDNA name
-            self.close()
-            raise TransportError(f"cannot connect to {self.address}: {error}") from None
-
-    def _hold(self, opened: socket.socket) -> None:
-        self._socket = opened
+        """Connects and upgrades with the URL that `sign` makes, or raises what `dial.dial` does."""
+        self._socket = dial(self.address, sign, proxy=self._proxy, is_cut=lambda: self._is_cut)
         if self._is_cut:
-            raise TimeoutError("given up")
-
-    def _upgrade(self, sign: Callable[[str], str]) -> None:
-        failure: CoincallFastError | None = None
-        _handshake.CookieJar.jar.clear()  # one for the process: another account's cookies
-        try:
-            self._websocket.connect(  # type: ignore[no-untyped-call]
-                sign(self.address.url),
-                socket=self._socket,
-                redirect_limit=0,
-                suppress_origin=True,
-            )
-            self._websocket.settimeout(FRAME_S)
-        except Exception as error:  # whatever it is, its frames hold the signed URL
-            failure = _refusal(error, self.address)
-        if failure is not None:
-            self.close()
-            raise failure  # out here, so that it drags neither cause nor context along
+            self._lost("given up")
 
     @property
     def socket(self) -> socket.socket:
@@ -128,62 +63,120 @@ class Connection:
 
     @property
     def has_more(self) -> bool:
-        """Whether TLS holds bytes that the socket does not show any more."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        """Whether `read` may give messages without waiting for the socket: those that an earlier
+        one was not asked for, or bytes that TLS holds and the socket does not show."""
+        return self._is_amid_read or (
+            isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        )
 
-    def read(self) -> bytes | None:
-        """Reads one frame; returns the message that it completes, if it does.
+    @property
+    def has_unsent(self) -> bool:
+        """Whether `flush` is to be called as soon as the socket can be written."""
+        return bool(self._unsent)
 
-        Raises TransportError where the connection is lost, whatever the reason.
+    def read(self) -> Iterator[memoryview | None]:
+        """Receives what has come, and gives the messages that are whole by now.
+
+        Each is good until the next is asked for; keep ``bytes(message)``. None stands for frames
+        that are no messages, but a sign of life. Raises TransportError where the connection is
+        lost, whatever the reason, when all before that has been given.
         """
-        self._deadline_s = time.monotonic() + FRAME_S
+        reader = self._reader
+        frames, messages = reader.frames, reader.messages
+        if not self._is_amid_read:
+            self._end = self._receive()
+        self._is_amid_read = True
         try:
-            frame = self._frames.recv_frame()
-            if frame.opcode == websocket.ABNF.OPCODE_PING:
-                self._websocket.pong(frame.data)
-        except websocket.WebSocketTimeoutException as error:
-            if self._frames.header is None and not self._frames.recv_buffer:
-                return None  # a TLS record that was not for us
-            self._lost(error)
-        except (OSError, websocket.WebSocketException) as error:
-            self._lost(error)
-        if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise TransportError("the venue closed the connection")
-        if frame.opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
-            return None
-        return self._joined(frame)
+            while (message := reader.take()) is not None:
+                if reader.has_pings:
+                    self._answer(reader.take_pings())  # they came before its end
+                yield message
+        except ProtocolError as error:
+            self.say_goodbye(error.close_code)
+            self.close()
+            raise
+        self._answer(reader.take_pings())
+        if reader.close is not None:
+            code, reason = reader.close
+            self.say_goodbye(code)
+            self._lost(f"the venue closed the connection with {code} {reason!r}")
+        if self._end is not None:
+            self._lost(self._end)
+        self._is_amid_read = False
+        if reader.frames > frames and reader.messages == messages:
+            yield None
 
-    def _joined(self, frame: websocket.ABNF) -> bytes | None:
-        """The message that a frame completes: itself, or the fragments before it and itself."""
-        data = frame.data if isinstance(frame.data, bytes) else frame.data.encode()
-        if (frame.opcode == websocket.ABNF.OPCODE_CONT) != (self._fragments is not None):
-            raise TransportError("connection lost: a fragment where none belongs")
-        if self._fragments is None:
-            if frame.fin:
-                return data
-            self._fragments = bytearray()
-        self._fragments += data
-        if len(self._fragments) > LARGEST:
-            raise TransportError(f"connection lost: a message of more than {LARGEST} bytes")
-        if not frame.fin:
-            return None
-        message, self._fragments = bytes(self._fragments), None
-        return message
-
-    def _receive(self, size: int) -> bytes:
-        if time.monotonic() > self._deadline_s:
-            raise websocket.WebSocketTimeoutException("a frame that does not end")
-        return bytes(self._websocket._recv(size))  # type: ignore[no-untyped-call]
-
-    def send(self, text: str) -> None:
-        """Sends one text message, or raises TransportError."""
+    def _receive(self) -> str | None:
+        """Takes bytes in; tells why there will be no more, where that is so."""
+        left = AT_ONCE
+        is_secure = isinstance(self._socket, ssl.SSLSocket)
         try:
-            self._websocket.send(text)
-        except (OSError, websocket.WebSocketException) as error:
-            self._lost(error)
+            while left > 0:
+                count = self._reader.receive(self.socket.recv_into)
+                if count == 0:
+                    return "the venue hung up"
+                left -= count if is_secure else AT_ONCE  # TLS gives one record at a time
+        except NOT_NOW:
+            pass
+        except OSError as error:
+            return str(error) or type(error).__name__
+        return None
 
-    def _lost(self, error: Exception) -> NoReturn:
-        reason = str(error) or type(error).__name__
+    def _answer(self, pings: list[bytes]) -> None:
+        """Every ping has its pong; to a peer that does not take them, the last alone."""
+        now_s = time.monotonic() if pings else 0.0
+        for _ in pings:
+            if len(self._pings_s) == PINGS_PER_S and now_s - self._pings_s[0] < 1.0:
+                self.say_goodbye(UNWANTED)
+                self._lost(f"more than {PINGS_PER_S} pings in a second")
+            self._pings_s.append(now_s)
+        for payload in pings[-1:] if self._unsent else pings:
+            self._put(Opcode.PONG, payload)
+        if pings:
+            self.flush()
+
+    def send(self, message: str | bytes) -> None:
+        """Sends one message, as far as the peer takes it now; the rest goes by `flush`."""
+        if isinstance(message, str):
+            self._put(Opcode.TEXT, message.encode())
+        else:
+            self._put(Opcode.BINARY, message)
+        self.flush()
+
+    def _put(self, opcode: Opcode, payload: bytes) -> None:
+        frame = masked(opcode, payload, os.urandom(4))
+        if not self._unsent:
+            self._unsent_since_s = time.monotonic()
+        self._unsent += frame
+        if len(self._unsent) > max(UNSENT, len(frame)):
+            self._lost(f"the venue has left more than {UNSENT} bytes unread")
+
+    def flush(self) -> None:
+        """Sends what waits, as far as the peer takes it. Raises TransportError."""
+        try:
+            while self._unsent:
+                sent = self.socket.send(self._unsent)
+                del self._unsent[:sent]
+        except NOT_NOW:
+            pass
+        except OSError as error:
+            self._lost(str(error) or type(error).__name__)
+
+    def tick(self) -> None:
+        """Time has passed: raises TransportError where what has begun should have ended by now."""
+        now_s = time.monotonic()
+        reader = self._reader
+        late = self._frame.lateness(
+            reader.frames if reader.is_amid_frame else None, now_s
+        ) or self._message.lateness(reader.messages if reader.is_amid_message else None, now_s)
+        if late is None and self._unsent and now_s - self._unsent_since_s > SEND_S:
+            late = f"the venue has left what we send unread for {SEND_S:g} s"
+        if late is not None:
+            self._lost(late)
+
+    def _lost(self, reason: str) -> NoReturn:
+        """Nothing sent or read from now on may seem to succeed."""
+        self.close()
         raise TransportError(f"connection lost: {reason}") from None
 
     def cut(self) -> None:
@@ -193,10 +186,17 @@ class Connection:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def say_goodbye(self) -> None:
-        """Tells the peer that this was on purpose, if it still listens."""
-        with contextlib.suppress(OSError, websocket.WebSocketException):
-            self._websocket.send_close()
+    def say_goodbye(self, code: int = NORMAL) -> None:
+        """Tells the peer why we go, if it still listens, and lets it hang up first for a moment:
+        to close with bytes unread is a reset, which may overtake what we said."""
+        with contextlib.suppress(OSError, TransportError):
+            self._put(Opcode.CLOSE, b"" if code == NO_CODE else code.to_bytes(2))
+            self.flush()
+            end_s = time.monotonic() + GOODBYE_S
+            while (left_s := end_s - time.monotonic()) > 0:
+                self.socket.settimeout(left_s)
+                if not self.socket.recv(1 << 16):
+                    break
 
     def close(self) -> None:
         """Closes the socket, which the owning thread alone may do."""
@@ -205,24 +205,18 @@ class Connection:
                 self._socket.close()
 
 
-class _Frames(_abnf.frame_buffer):
-    """websocket-client's reader of frames, with a limit on what it will wait for."""
+class _Unfinished:
+    """Something that has begun, and how long that may last."""
 
-    def recv_strict(self, bufsize: int) -> bytes:
-        if bufsize > LARGEST:
-            raise websocket.WebSocketProtocolException(f"a frame of {bufsize} bytes")
-        return super().recv_strict(bufsize)
+    def __init__(self, name: str, limit_s: float) -> None:
+        self._name = name
+        self._limit_s = limit_s
+        self._which: int | None = None
+        self._since_s = 0.0
 
-
-def _refusal(error: Exception, address: Address) -> CoincallFastError:
-    """What a failed upgrade means, told without the request that it answers."""
-    if not isinstance(error, websocket.WebSocketBadStatusException):
-        return TransportError(f"{address} did not upgrade the connection: {type(error).__name__}")
-    code: int | None = None
-    reason = f"the upgrade was answered with HTTP {error.status_code}"
-    with contextlib.suppress(ValueError, AttributeError, TypeError, KeyError):
-        body = json.loads(error.resp_body or b"")
-        code, reason = int(body["code"]), f"{reason}: {body['msg']}"
-    if error.status_code in (401, 403):
-        return AuthError(reason, code)
-    return TransportError(f"{address}: {reason}")
+    def lateness(self, which: int | None, now_s: float) -> str | None:
+        """What is wrong, if it is the same that was unfinished so long ago; None if none is."""
+        if which is None or which != self._which:
+            self._which, self._since_s = which, now_s
+            return None
+        return self._name if now_s - self._since_s > self._limit_s else None

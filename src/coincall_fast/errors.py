@@ -11,6 +11,7 @@
     ├── VenueError          the venue said no (.venue .code .message)
     │   └── AuthError       ... to the key or the signature
     └── TransportError      the network failed
+        └── ProtocolError   ... or the server broke a rule of WebSockets (.close_code)
 
 No message, attribute or cause of these carries an API secret, a signature or a signed URL.
 """
@@ -20,6 +21,7 @@ __all__ = [
     "CoincallFastError",
     "DecodeError",
     "GapError",
+    "ProtocolError",
     "StaleError",
     "SymbolMismatch",
     "TransportError",
@@ -86,3 +88,15 @@ class AuthError(VenueError):
 
 class TransportError(CoincallFastError):
     """The network failed before the venue could answer."""
+
+
+class ProtocolError(TransportError):
+    """The server broke a rule of WebSockets (RFC 6455); ``close_code`` is what it is told."""
+
+    def __init__(self, reason: str, close_code: int) -> None:
+        super().__init__(reason, close_code)
+        self.reason = reason
+        self.close_code = close_code
+
+    def __str__(self) -> str:
+        return self.reason

@@ -176,7 +176,7 @@ class Session:
         self._asked_ns = None
 
     def receive(
-        self, frame: bytes, now_ns: int, wall_ms: int
+        self, frame: bytes | memoryview, now_ns: int, wall_ms: int
     ) -> OrderBook | Message | list[Message] | None:
         """One frame; returns the book it updated, or the message or messages it is, or None if it
         was refused, too old, or of a book that nobody wants. `wall_ms` is our epoch clock.
@@ -199,11 +199,11 @@ class Session:
             self._gap_start_ns = None
         return self._checked(item, now_ns, wall_ms) if isinstance(item, OrderBook) else item
 
-    def _refused(self, frame: bytes, error: DecodeError) -> None:
+    def _refused(self, frame: bytes | memoryview, error: DecodeError) -> None:
         """Whichever book missed an update must not go on as if it had not."""
         if error.symbol is not None:
             self._clear(self.store.get(error.symbol))
-        elif self._dialect.looks_like_a_book(frame):
+        elif self._dialect.looks_like_a_book(bytes(frame)):
             for book in self._fed.values():
                 self._clear(book)
         self._report(error)

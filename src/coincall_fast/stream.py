@@ -20,7 +20,7 @@ from typing import Any, Protocol, Self
 
 from . import session
 from ._book import BookStore, OrderBook
-from .connection import Address, Connection
+from .connection import Address, Connection, Proxy
 from .errors import AuthError, CoincallFastError, TransportError, UsageError
 from .latency import Latency
 from .message import Message
@@ -77,6 +77,7 @@ class Stream:
         ws_url: str | None = None,
         store: BookStore | None = None,
         stale_after_ms: int | None = 5_000,
+        proxy: str | None = None,
     ) -> None:
         chosen = products or self.dialect.products
         for product in chosen:
@@ -93,6 +94,7 @@ class Stream:
         self._is_closed = False
         self._state_told = "new"
         stale_after_ns = None if stale_after_ms is None else stale_after_ms * 1_000_000
+        self._proxy = None if proxy is None else Proxy(proxy)
         self._links = {
             product: _Link(self, product, Address.parse(f"{base}/{product}"), stale_after_ns)
             for product in dict.fromkeys(chosen)
@@ -433,7 +435,7 @@ class _Link(threading.Thread):
 
     def _converse(self, wakened: socket.socket) -> None:
         """One connection, from its dial until we are stopping or it is lost (TransportError)."""
-        connection = self._connection = Connection(self._address)
+        connection = self._connection = Connection(self._address, self._stream._proxy)
         if self._stopping.is_set():
             return
         spellings = self._stream.dialect.spellings
@@ -472,23 +474,31 @@ class _Link(threading.Thread):
                     getattr(session, action)(data_type, symbols, payload, now_ns)
                 if now_ns >= tick_ns:
                     session.tick(now_ns)
+                    connection.tick()
                     self._tell_events()
                     tick_ns = now_ns + TICK_NS
                 for text in session.to_send(now_ns):
                     connection.send(text)
+                connection.flush()
                 if not connection.has_more:
                     due_ns = session.next_send_ns()
                     wait_ns = TICK_NS if due_ns is None else min(TICK_NS, max(0, due_ns - now_ns))
-                    ready = [key.fileobj for key, _ in selector.select(wait_ns / SECOND_NS)]
+                    writing = selectors.EVENT_WRITE if connection.has_unsent else 0
+                    selector.modify(connection.socket, selectors.EVENT_READ | writing)
+                    ready = {
+                        key.fileobj: mask for key, mask in selector.select(wait_ns / SECOND_NS)
+                    }
                     if wakened in ready:
                         wakened.recv(4096)
-                    if connection.socket not in ready:
+                    if not ready.get(connection.socket, 0) & selectors.EVENT_READ:
                         continue
-                self._read(connection)
+                for frame in connection.read():
+                    recv_ns = time.monotonic_ns()
+                    self._take(frame, recv_ns)
+                    if recv_ns >= tick_ns or self._stopping.is_set():
+                        break
 
-    def _read(self, connection: Connection) -> None:
-        frame = connection.read()
-        recv_ns = time.monotonic_ns()
+    def _take(self, frame: memoryview | None, recv_ns: int) -> None:
         if frame is None:
             self._session.heard(recv_ns)
             return
