@@ -26,7 +26,7 @@ LAYERS = """
     message
     records
     _message
-    model  signing  latency
+    model  signing  latency  recording
     _latency
     errors  change
 """
