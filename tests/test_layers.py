@@ -19,8 +19,8 @@ LAYERS = """
     cli  pytest_plugin
     __init__
     coincall
-    stream
-    session  connection
+    stream  player
+    session  connection  recorder  fingerprint
     _book
     wire
     message
@@ -39,7 +39,7 @@ WORLD = """
     select selectors socket socketserver ssl
     aiohttp http requests urllib3 websocket
 """.split()
-MAY_TOUCH_WORLD = {"cli", "stream", "connection", "sim"}
+MAY_TOUCH_WORLD = {"cli", "stream", "player", "connection", "recorder", "sim"}
 
 PACKAGE = "coincall_fast"
 UNITS = [line.split() for line in LAYERS.strip().splitlines()]

@@ -6,7 +6,7 @@ module, `coincall_fast.sim` the simulated exchange.
 
 from . import change, signing
 from ._book import SCALE, OrderBook
-from .coincall import BookStore, Stream, decode, decode_into, decode_rest
+from .coincall import BookStore, Stream, decode, decode_into, decode_rest, replay
 from .errors import (
     AuthError,
     CoincallFastError,
@@ -96,5 +96,6 @@ __all__ = [
     "decode",
     "decode_into",
     "decode_rest",
+    "replay",
     "signing",
 ]
