@@ -6,57 +6,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from typing import Any
 
 import pytest
 import requests
 
 from coincall_fast import Channel, Stream
 from coincall_fast.sim import Exchange
+from commands import COMMAND, PATIENCE_S, environment, keys_of, run, start
 
-COMMAND = [sys.executable, "-W", "error", "-m", "coincall_fast"]
-PATIENCE_S = 40
 POSIX = pytest.mark.skipif(os.name != "posix", reason="has no terminals or signals to send")
-
-
-def environment(**variables):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COINCALL_")}
-    return {**kept, **variables}
-
-
-def run(*arguments, **variables):
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        env=environment(**variables),
-    )
-
-
-def start(*arguments, **variables) -> Any:
-    """A process that goes on, with its output to be read as it comes.
-
-    It takes Ctrl-C even where the tests themselves were started in the background, deaf to it.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(**variables),
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def keys_of(exchange):
-    return {"COINCALL_API_KEY": exchange.api_key, "COINCALL_API_SECRET": exchange.api_secret}
 
 
 def assert_books(lines):

@@ -76,7 +76,11 @@ class Replay:
             raise UsageError("a replay is iterated once")
         self._has_begun = True
         with open(self._path, "rb") as file:
-            for part in Reader(file):
+            try:
+                reader = Reader(file)
+            except RecordingError as error:
+                raise RecordingError(f"{os.fspath(self._path)}: {error}") from None
+            for part in reader:
                 if isinstance(part, Record):
                     self.records += 1
                     self._wait_for(part)

@@ -108,7 +108,7 @@ class Recorder:
         self,
         path: str | os.PathLike[str],
         about: Mapping[str, Any],
-        on_error: Callable[[RecordingError], object] = lambda _: None,
+        on_error: Callable[[RecordingError], object] = lambda error: log.error("%s", error),
     ) -> None:
         self.path = Path(path)
         self.written = self.synced = self.missing = 0
@@ -133,6 +133,11 @@ class Recorder:
             thread.start()
         atexit.register(self.close)
         _recorders.add(self)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._size
 
     def track(self, product: str) -> Track:
         """What the stream of a product puts its records into."""
@@ -180,7 +185,7 @@ class Recorder:
 
     def fell_behind(self) -> None:
         """The first frame of a gap is left out."""
-        self._tell_error(RecordingError(f"{self.path}: the disk is too slow, frames are missing"))
+        self._on_error(RecordingError(f"{self.path}: the disk is too slow, frames are missing"))
 
     # ---------------------------------------------------------------- the file
 
@@ -319,11 +324,7 @@ class Recorder:
             self.error = RecordingError(f"the recording {self.path} has stopped: {reason}")
             self.has_ended = True
         self._queue.put(None)
-        self._tell_error(self.error)
-
-    def _tell_error(self, error: RecordingError) -> None:
-        log.error("%s", error)
-        self._on_error(error)
+        self._on_error(self.error)
 
     def abandon(self) -> None:
         """What a forked child does with its parent's recording: nothing, and never will."""

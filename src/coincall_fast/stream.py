@@ -237,9 +237,11 @@ class Stream:
         return self._recorder
 
     def _recorder_failed(self, error: CoincallFastError) -> None:
-        """Told on a reading thread, as every error is: that of an open connection, if any."""
+        """Told on the reading thread of an open connection; while there is none, logged."""
         links = sorted(self._links.values(), key=lambda link: link.state != "open")
         links[0].ask("report", error)
+        if links[0].state != "open":
+            log.error("%s", error)
 
     def __iter__(self) -> Iterator[Item]:
         """Every message, and each book that has changed since it was last given, until closed.
