@@ -21,9 +21,9 @@ def path(tmp_path):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """Two seconds of two futures from the simulated exchange, and what was said meanwhile."""
+    """A second of two futures from the simulated exchange, and what was said meanwhile."""
     path = str(tmp_path_factory.mktemp("recorded") / "a.rec")
-    done = run("record", path, "BTCUSD,ETHUSD", "--sim", "--seconds", "2", "--json")
+    done = run("record", path, "BTCUSD,ETHUSD", "--sim", "--seconds", "1.2", "--json")
     assert done.returncode == 0, done.stderr
     return path, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -34,7 +34,7 @@ def test_progress_and_an_end(recorded):
     end = lines[-1]
     assert end["bytes"] == os.path.getsize(path)
     assert (end["path"], end["missing"]) == (path, 0)
-    assert end["seconds"] >= 2
+    assert end["seconds"] >= 1.2
     with open(path, "rb") as file:
         assert end["records"] == len(list(Reader(file)))
 
@@ -75,7 +75,7 @@ def test_every_state_as_json(recorded):
 
 def test_in_time_the_hash_is_the_same(recorded):
     path, _ = recorded
-    done = run("replay", path, "--speed", "2")
+    done = run("replay", path, "--speed", "5")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"sha256 {replay(path).run().fingerprint.hexdigest()}"
 
@@ -99,11 +99,10 @@ def test_from_an_address_with_keys(exchange, path):
 
 
 @POSIX
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_it_ends_whole_when_asked(path, how):
+def test_it_ends_whole_when_asked(path):
     with start("record", path, "BTCUSD", "--sim") as started:
         assert "records" in started.stdout.readline()
-        started.send_signal(how)
+        started.send_signal(signal.SIGTERM)
         told, complaints = started.communicate()
     assert (started.returncode, complaints) == (0, "")
     assert "records" in told
@@ -113,7 +112,7 @@ def test_it_ends_whole_when_asked(path, how):
 @POSIX
 def test_killed_it_leaves_what_it_had_said(path):
     with start("record", path, "BTCUSD", "--sim", "--json") as started:
-        said = [json.loads(started.stdout.readline()) for _ in range(2)][-1]
+        said = json.loads(started.stdout.readline())
         started.kill()
     with open(path, "rb") as file:
         parts = list(Reader(file))
@@ -156,18 +155,13 @@ def test_damage_is_1_unless_it_is_skipped(recorded, path):
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        ("record", 2),
         ("record {path}", 2),
         ("record {path} BTCUSD", 3),  # no keys
-        ("record {path} DOGEUSD --sim", 2),
         ("record {path} BTCUSD --sim --channels boks", 2),
-        ("record {path} BTCUSD --sim --channels account", 2),  # is with the options
-        ("record {path}/no/such BTCUSD --sim", 1),
         ("record {readme} BTCUSD --sim", 1),
         ("replay {path}", 1),
         ("replay {readme}", 1),
         ("replay {path} --speed 0", 2),
-        ("replay {path} --speed fast", 2),
     ],
 )
 def test_exit_codes(tmp_path, path, arguments, code):

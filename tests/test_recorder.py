@@ -24,7 +24,7 @@ from coincall_fast.recording import FILE_HEADER, Damage, Kind, Reader, Record
 from streams import PATIENCE_S, listen, stream_to, until, valid
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="has no signals, limits or forks")
-KILLS = 200 if os.environ.get("COINCALL_FAST_LONG") else 6
+KILLS = 200 if os.environ.get("COINCALL_FAST_LONG") else 4
 
 
 def parts_of(path):
@@ -392,16 +392,17 @@ class TestDisk:
         stuck.set()
         until(lambda: not any(thread.is_alive() for thread in made._threads), "its threads' end")
 
-    def test_it_is_synced_without_being_asked(self, path, disk):
+    def test_it_is_synced_without_being_asked(self, path, disk, monkeypatch):
         """Within the second that a power cut may cost."""
+        assert recorder.SYNC_S <= 0.5
+        monkeypatch.setattr(recorder, "SYNC_S", 0.05)
         synced: list[float] = []
         disk.on_sync = lambda: synced.append(time.monotonic())
         with Recorder(path, {}) as made:
             until(lambda: made.synced == 1, "its beginning")
             made.note("x")
             until(lambda: made.synced == 2, "the remark")
-        assert recorder.SYNC_S <= 0.5
-        assert synced
+        assert len(synced) >= 2
 
     @POSIX
     def test_a_limit_of_the_system_ends_the_recording_and_not_the_stream(self, path, exchange):
