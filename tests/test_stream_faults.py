@@ -4,6 +4,7 @@ The exchange is the simulated one, the network a proxy (proxy.py). Whatever a cl
 against what the exchange has sent, which is noted where it leaves the exchange.
 """
 
+import contextlib
 import gc
 import os
 import random
@@ -321,6 +322,21 @@ class TestOutcomes:
             stream.subscribe(Channel.BOOK, FUTURES)
             until(lambda: valid(stream, FUTURES), "both books")
         assert len(told) == 1
+
+    def test_an_upgrade_that_drips(self, monkeypatch):
+        """Each byte is a sign of life, and the deadline is over all of them."""
+        monkeypatch.setattr(connection, "DIAL_S", 0.4)
+        with listening() as (server, stream, told), stream:
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"HTTP/1.1 101 Sw")
+                end_s = time.monotonic() + 5.0
+                with contextlib.suppress(OSError):
+                    while not told and time.monotonic() < end_s:
+                        peer.sendall(b"i")
+                        time.sleep(0.05)
+                assert told, "no error within ten times the deadline"
+            assert [type(error) for _, error in told[:1]] == [TransportError]
 
 
 def names(told, name):
