@@ -55,11 +55,11 @@ class Proxy:
 
     @property
     def lines(self) -> list["_Line"]:
-        """Those that stand, the oldest first."""
-        return [line for line in tuple(self._lines) if line.stands]
+        """Those through which something passes, the oldest first."""
+        return [line for line in tuple(self._lines) if line.passes]
 
     def order(self, fault: Fault) -> None:
-        """Strikes every line that stands; its bytes are counted from now on."""
+        """Strikes every line that is not dead; its bytes are counted from now on."""
         for line in self.lines:
             line.order(fault)
 
@@ -68,7 +68,8 @@ class Proxy:
         self._next.extend(faults)
 
     def resume(self) -> None:
-        for line in self.lines:
+        """Ends every stall."""
+        for line in self._lines:
             line.flows.set()
 
     def __enter__(self) -> Self:
@@ -116,8 +117,8 @@ class _Line:
         self._thread = threading.Thread(target=self._run, name="proxy down", daemon=True)
 
     @property
-    def stands(self) -> bool:
-        return not self._over.is_set()
+    def passes(self) -> bool:
+        return self.flows.is_set() and not self._over.is_set()
 
     def start(self) -> None:
         self._thread.start()
