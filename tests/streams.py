@@ -7,6 +7,7 @@ import socket
 import time
 
 from coincall_fast import Stream
+from model_book import Model
 
 PATIENCE_S = 20.0
 SECRET = "the-very-secret"  # a global, so that no frame of a test has it among its locals
@@ -38,15 +39,29 @@ def valid(stream, symbols):
     return all((book := stream.store.get(symbol)) and book.is_valid for symbol in symbols)
 
 
+def assert_equal_to_the_exchange(stream, exchange, symbols):
+    """Every book is, level by level, what the exchange sent last, read by json and Decimal."""
+    exchange.stall(True)
+    for symbol in symbols:
+        frame = exchange.book_frame(symbol)
+        model = Model()
+        model.apply(frame)
+        book = stream.store[symbol]
+        until(lambda book=book, model=model: book.ts_ms == model.ts_ms, f"the last {symbol}")
+        kept = book.snapshot()
+        assert list(zip(*kept[0:2, : book.bid_count].tolist(), strict=True)) == model.bids
+        assert list(zip(*kept[2:4, : book.ask_count].tolist(), strict=True)) == model.asks
+    exchange.stall(False)
+
+
 @contextlib.contextmanager
 def listening(**options):
     """A server typed by hand, a stream that will dial it, and the errors that it tells."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE_S)
         host, port = server.getsockname()
-        url = f"ws://{host}:{port}"
-        keys = {"api_key": "a+b/c=", "api_secret": SECRET}
-        stream = Stream("futures", ws_url=url, **{**keys, **options})
+        usual = {"ws_url": f"ws://{host}:{port}", "api_key": "a+b/c=", "api_secret": SECRET}
+        stream = Stream("futures", **{**usual, **options})
         yield server, stream, listen(stream, "error", "gap")
 
 

@@ -6,57 +6,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from typing import Any
 
 import pytest
 import requests
 
 from coincall_fast import Channel, Stream
 from coincall_fast.sim import Exchange
+from commands import COMMAND, PATIENCE_S, environment, keys_of, run, start
 
-COMMAND = [sys.executable, "-W", "error", "-m", "coincall_fast"]
-PATIENCE_S = 40
 POSIX = pytest.mark.skipif(os.name != "posix", reason="has no terminals or signals to send")
-
-
-def environment(**variables):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COINCALL_")}
-    return {**kept, **variables}
-
-
-def run(*arguments, **variables):
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        env=environment(**variables),
-    )
-
-
-def start(*arguments, **variables) -> Any:
-    """A process that goes on, with its output to be read as it comes.
-
-    It takes Ctrl-C even where the tests themselves were started in the background, deaf to it.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(**variables),
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def keys_of(exchange):
-    return {"COINCALL_API_KEY": exchange.api_key, "COINCALL_API_SECRET": exchange.api_secret}
 
 
 def assert_books(lines):
@@ -91,19 +50,6 @@ class TestDemo:
         assert re.search(
             r"\d+ updates of \d+ books in [\d.]+ s, frame to book p50 \d+", done.stderr
         )
-
-    def test_the_first_book_has_the_printed_levels(self):
-        """The market starts from the frame of seed 001, line 530; a busy machine may miss it."""
-        for _ in range(10):
-            done = run("demo", "--seconds", "1", "--json", "--symbols", "BTCUSD", "--levels", "20")
-            assert done.returncode == 0, done.stderr
-            first = json.loads(done.stdout.splitlines()[0])
-            if first["update_count"] == 1:
-                break
-        assert first["update_count"] == 1
-        assert first["bids"][:2] == [[26428.3, 0.208], [26427.9, 0.348]]
-        assert first["asks"][:2] == [[26444.4, 0.686], [26444.9, 0.686]]
-        assert len(first["bids"]) == len(first["asks"]) == 20
 
     def test_chosen_symbols_apart_or_by_commas(self):
         done = run("demo", "--seconds", "1", "--json", "--symbols", "BTCUSD,ETHUSD", "BTCUSD")
@@ -226,6 +172,18 @@ class TestWatch:
         assert len(done.stderr.splitlines()) == 1
         assert "signature" in done.stderr.lower()
         assert exchange.api_key not in done.stderr
+
+    def test_a_ladder_has_the_printed_levels(self):
+        """The market starts from the frame of seed 001, line 530, and this one does not move."""
+        with Exchange(speed=1e-6) as exchange:
+            arguments = ("--json", "--symbols", "BTCUSD", "--levels", "20", "--seconds", "1")
+            done = run("watch", "--ws-url", exchange.ws_url, *arguments, **keys_of(exchange))
+        assert done.returncode == 0, done.stderr
+        [line] = done.stdout.splitlines()
+        book = json.loads(line)
+        assert book["bids"][:2] == [[26428.3, 0.208], [26427.9, 0.348]]
+        assert book["asks"][:2] == [[26444.4, 0.686], [26444.9, 0.686]]
+        assert len(book["bids"]) == len(book["asks"]) == 20
 
     def test_a_symbol_that_the_venue_does_not_know_is_1(self, exchange):
         done = run(

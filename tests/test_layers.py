@@ -19,15 +19,15 @@ LAYERS = """
     cli  pytest_plugin
     __init__
     coincall
-    stream
-    session  connection
+    stream  player
+    session  connection  recorder  fingerprint
     dial
     _book
     wire
     message
     records
     _message
-    model  signing  latency
+    model  signing  latency  recording
     _latency  _wire
     errors  change
 """
@@ -40,7 +40,7 @@ WORLD = """
     select selectors socket socketserver ssl
     aiohttp http requests urllib3 websocket
 """.split()
-MAY_TOUCH_WORLD = {"cli", "stream", "connection", "dial", "sim"}
+MAY_TOUCH_WORLD = {"cli", "stream", "player", "connection", "dial", "recorder", "sim"}
 
 PACKAGE = "coincall_fast"
 UNITS = [line.split() for line in LAYERS.strip().splitlines()]

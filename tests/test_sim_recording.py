@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from coincall_fast import BookStore, Channel
+from coincall_fast.recorder import Recorder
+from coincall_fast.recording import Kind
 from coincall_fast.sim import Exchange
 from coincall_fast.sim.recording import Recording, Replay
 from sim_client import Plain
 from sim_socket import Socket
+from streams import stream_to, until, valid
 
 CONFORMANCE = Path(__file__).parent / "conformance" / "frames.jsonl"
 OPTION = "BTCUSD-4JUL23-27000-C"
@@ -91,3 +95,59 @@ def test_orders_trade_with_what_was_recorded(tmp_path: Path) -> None:
 def test_what_cannot_be_shown_is_told(frames: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recording(frames)
+
+
+class TestOfAStream:
+    """What `Stream.record` makes is read by the exchange's own reader."""
+
+    def recorded(self, path: Path) -> bytes:
+        with Recorder(path, {}) as made:
+            track = made.track("futures")
+            track.put(Kind.OPENED, 1)
+            for number, frame in enumerate([*FRAMES, "rubbish", "[]"]):
+                track.put(Kind.FRAME, number, frame.encode())
+            track.put(Kind.FRAME, 9, b"\xff")
+        return path.read_bytes()
+
+    def test_its_frames_are_the_market(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.rec"
+        self.recorded(path)
+        assert Recording.read(path).rows == Recording(FRAMES).rows
+
+    def test_a_torn_end_is_left_out(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.rec"
+        content = self.recorded(path)
+        last = content.index(b"rubbish")
+        for size in range(last - 49, last + 3):
+            path.write_bytes(content[:size])
+            assert Recording.read(path).rows == Recording(FRAMES).rows
+
+    def test_every_changed_byte_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.rec"
+        content = self.recorded(path)
+        for at in range(20, len(content)):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+            with pytest.raises(ValueError, match="damaged at byte"):
+                Recording.read(path)
+
+    def test_a_recorded_exchange_is_shown_again(self, tmp_path: Path, exchange: Exchange) -> None:
+        """Recorded by the client from one exchange, shown by another, seen by another client."""
+        path = tmp_path / "a.rec"
+        symbols = ["BTCUSD", exchange.symbols("options")[0]]
+        with stream_to(exchange) as stream, stream.record(path):
+            stream.subscribe(Channel.BOOK, symbols)
+            until(lambda: valid(stream, symbols), "both books")
+            exchange.stall(True)
+            books = {symbol: stream.store[symbol].snapshot().tolist() for symbol in symbols}
+        with Exchange(recording=path, flow=0.0, speed=10) as shown:
+            assert sorted(shown.symbols("futures") + shown.symbols("options")) == sorted(symbols)
+            shown.skip(600_000)
+            store = BookStore()
+            for symbol in symbols:
+                until(
+                    lambda symbol=symbol: (
+                        store.feed(shown.book_frame(symbol)),
+                        store[symbol].snapshot().tolist() == books[symbol],
+                    )[1],
+                    f"the last {symbol}",
+                )

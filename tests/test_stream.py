@@ -20,23 +20,16 @@ from coincall_fast import (
     UsageError,
 )
 from coincall_fast.sim import Exchange
-from model_book import Model
-from streams import PATIENCE_S, SECRET, listen, listening, stream_to, until, valid
-
-
-def assert_equal_to_the_exchange(stream, exchange, symbols):
-    """Every book is, level by level, what the exchange sent last, read by json and Decimal."""
-    exchange.stall(True)
-    for symbol in symbols:
-        frame = exchange.book_frame(symbol)
-        model = Model()
-        model.apply(frame)
-        book = stream.store[symbol]
-        until(lambda book=book, model=model: book.ts_ms == model.ts_ms, f"the last {symbol}")
-        kept = book.snapshot()
-        assert list(zip(*kept[0:2, : book.bid_count].tolist(), strict=True)) == model.bids
-        assert list(zip(*kept[2:4, : book.ask_count].tolist(), strict=True)) == model.asks
-    exchange.stall(False)
+from streams import (
+    PATIENCE_S,
+    SECRET,
+    assert_equal_to_the_exchange,
+    listen,
+    listening,
+    stream_to,
+    until,
+    valid,
+)
 
 
 class TestMainJob:

@@ -6,13 +6,14 @@ module, `coincall_fast.sim` the simulated exchange.
 
 from . import change, signing
 from ._book import SCALE, OrderBook
-from .coincall import BookStore, Stream, decode, decode_into, decode_rest
+from .coincall import BookStore, Stream, decode, decode_into, decode_rest, replay
 from .errors import (
     AuthError,
     CoincallFastError,
     DecodeError,
     GapError,
     ProtocolError,
+    RecordingError,
     StaleError,
     SymbolMismatch,
     TransportError,
@@ -77,6 +78,7 @@ __all__ = [
     "PositionState",
     "ProtocolError",
     "Record",
+    "RecordingError",
     "Side",
     "StaleError",
     "Stats",
@@ -96,5 +98,6 @@ __all__ = [
     "decode",
     "decode_into",
     "decode_rest",
+    "replay",
     "signing",
 ]

@@ -14,12 +14,22 @@ from ._message import decode_rest
 from .errors import AuthError, UsageError
 from .message import Ack
 from .model import Channel
+from .player import Replay
 from .signing import Credentials
 from .stream import Stream as _Stream
 from .wire import COINCALL as WIRE
 from .wire import FUTURES, OPTIONS, ChannelRow
 
-__all__ = ["WIRE", "BookStore", "Channel", "Stream", "decode", "decode_into", "decode_rest"]
+__all__ = [
+    "WIRE",
+    "BookStore",
+    "Channel",
+    "Stream",
+    "decode",
+    "decode_into",
+    "decode_rest",
+    "replay",
+]
 
 # Protocol page, section 0. Keys of one environment are refused by the other.
 WS_URLS = {"prod": "wss://ws.coincall.com", "beta": "wss://betaws.coincall.com"}
@@ -136,3 +146,21 @@ class Stream(_Stream):
     """
 
     dialect = Dialect()
+
+
+def replay(
+    path: str | os.PathLike[str],
+    store: BookStore | None = None,
+    speed: float | None = None,
+    *,
+    stale_after_ms: int | None = 5_000,
+    skip_damage: bool = False,
+) -> Replay:
+    """Plays what `Stream.record` has recorded: iterate it, as a stream, or `run` it.
+
+    As fast as it goes, or with `speed` in time: 1 as it was, 10 ten times as fast. A damaged
+    recording raises RecordingError where it is damaged; with `skip_damage` that is a gap.
+    """
+    return Replay(
+        path, Dialect(), store, speed, stale_after_ms=stale_after_ms, skip_damage=skip_damage
+    )

@@ -8,6 +8,7 @@
     ├── SymbolMismatch      a legal frame, but of another symbol than the book's
     ├── GapError            a delta does not follow the book that is held
     ├── StaleError          a book is not valid, or older than you allow
+    ├── RecordingError      a recording is damaged, or cannot be written any further
     ├── VenueError          the venue said no (.venue .code .message)
     │   └── AuthError       ... to the key or the signature
     └── TransportError      the network failed
@@ -22,6 +23,7 @@ __all__ = [
     "DecodeError",
     "GapError",
     "ProtocolError",
+    "RecordingError",
     "StaleError",
     "SymbolMismatch",
     "TransportError",
@@ -66,6 +68,10 @@ class GapError(CoincallFastError):
 
 class StaleError(CoincallFastError):
     """The book is not valid, or older than the caller allows."""
+
+
+class RecordingError(CoincallFastError):
+    """A file is no recording, is damaged, or cannot be written any further (a full disk)."""
 
 
 class VenueError(CoincallFastError):

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, Protocol
 from ._book import BookStore, OrderBook
 from .errors import AuthError, CoincallFastError, DecodeError, TransportError, VenueError
 from .message import Ack, Heartbeat, Message
+from .recording import Kind
 
-__all__ = ["Backoff", "Dialect", "Event", "Session"]
+__all__ = ["Backoff", "Dialect", "Event", "Session", "Tape"]
 
 SECOND_NS = 1_000_000_000
 REQUESTS_PER_S = 100  # protocol page, section 2.9: per connection, heartbeats included
@@ -43,6 +44,14 @@ class Dialect(Protocol):
 
     def refusal(self, ack: Ack) -> AuthError | None:
         """What an answer that names no action says of key, signature or timestamp, if it does."""
+
+
+class Tape(Protocol):
+    """What keeps all that a session is told, so that it can be told again."""
+
+    def put(
+        self, kind: Kind, recv_ns: int, payload: bytes = b"", wall_ms: int | None = None
+    ) -> None: ...
 
 
 class Event(NamedTuple):
@@ -101,6 +110,7 @@ class Session:
         self._heard_ns = 0
         self._asked_ns: int | None = None  # when a heartbeat was sent that nothing has followed
         self._gap_start_ns: int | None = None
+        self._tape: Tape | None = None
 
     # ---------------------------------------------------------------- what the user wants
 
@@ -108,6 +118,7 @@ class Session:
         self, data_type: str, symbols: tuple[str, ...], payload: Mapping[str, Any], now_ns: int
     ) -> None:
         """Wants a channel from now on and after every reconnect; what is held already is kept."""
+        self._tell_tape(Kind.SUBSCRIBE, now_ns, data_type, symbols, payload)
         topic = _Topic(data_type, json.dumps(payload))
         is_new_topic = topic not in self._topics
         held = self._topics.setdefault(topic, {})
@@ -122,6 +133,7 @@ class Session:
         self, data_type: str, symbols: tuple[str, ...], payload: Mapping[str, Any], now_ns: int
     ) -> None:
         """Wants it no longer; without symbols the whole channel. Books concerned are cleared."""
+        self._tell_tape(Kind.UNSUBSCRIBE, now_ns, data_type, symbols, payload)
         topic = _Topic(data_type, json.dumps(payload))
         held = self._topics.get(topic)
         if held is None:
@@ -145,12 +157,41 @@ class Session:
         for start in range(0, max(len(symbols), 1), step):
             yield _Request(action, topic, symbols[start : start + step])
 
+    def record(self, tape: Tape | None, now_ns: int) -> None:
+        """Tells a tape all that comes from now on, and first how things are; None: no more."""
+        self._tape = tape
+        if tape is None:
+            return
+        for topic, symbols in self._topics.items():
+            payload = json.loads(topic.payload)
+            self._tell_tape(Kind.SUBSCRIBE, now_ns, topic.data_type, tuple(symbols), payload)
+        if self._dropped:
+            for kind in (Kind.SUBSCRIBE, Kind.UNSUBSCRIBE):
+                dropped = tuple(self._dropped)
+                self._tell_tape(kind, now_ns, self._dialect.book_type, dropped, {})
+        if self._is_open:
+            tape.put(Kind.OPENED, now_ns)
+
+    def _tell_tape(
+        self,
+        kind: Kind,
+        now_ns: int,
+        data_type: str,
+        symbols: tuple[str, ...],
+        payload: Mapping[str, Any],
+    ) -> None:
+        if self._tape is not None:
+            told = {"data_type": data_type, "symbols": symbols, "payload": payload}
+            self._tape.put(kind, now_ns, json.dumps(told).encode())
+
     # ---------------------------------------------------------------- what the connection does
 
     def opened(self, now_ns: int) -> None:
         """The connection stands: everything that is wanted is asked for."""
+        if self._tape is not None:
+            self._tape.put(Kind.OPENED, now_ns)
         self._is_open = True
-        self.heard(now_ns)
+        self._hear(now_ns)
         self._sent_ns.clear()
         self._unanswered.clear()
         self._says_yes = False
@@ -162,6 +203,8 @@ class Session:
 
     def closed(self, now_ns: int) -> None:
         """The connection is gone: every book of it is invalid until a fresh frame."""
+        if self._tape is not None and self._is_open:
+            self._tape.put(Kind.CLOSED, now_ns)
         if self._is_open and self._gap_start_ns is None:
             self._gap_start_ns = self._heard_ns or now_ns
         self._is_open = False
@@ -171,7 +214,12 @@ class Session:
             self._clear(book)
 
     def heard(self, now_ns: int) -> None:
-        """Something has come, if only a ping."""
+        """Something has come that is no message, such as a ping."""
+        if self._tape is not None:
+            self._tape.put(Kind.HEARD, now_ns)
+        self._hear(now_ns)
+
+    def _hear(self, now_ns: int) -> None:
         self._heard_ns = now_ns
         self._asked_ns = None
 
@@ -183,7 +231,9 @@ class Session:
 
         Raises AuthError where the venue refuses not a request but us.
         """
-        self.heard(now_ns)
+        if self._tape is not None:
+            self._tape.put(Kind.FRAME, now_ns, bytes(frame), wall_ms)
+        self._hear(now_ns)
         try:
             item = self.store.feed(frame, now_ns)
         except DecodeError as error:
@@ -267,6 +317,8 @@ class Session:
         """Time has passed. Raises TransportError when the venue has been silent for too long."""
         if not self._is_open:
             return
+        if self._tape is not None:
+            self._tape.put(Kind.TICK, now_ns)
         if self._asked_ns is not None:
             if now_ns - self._asked_ns >= self._quiet_ns:
                 silent_s = (now_ns - self._heard_ns) / SECOND_NS
@@ -315,6 +367,10 @@ class Session:
         if len(self._sent_ns) < REQUESTS_PER_S:
             return 0
         return self._sent_ns[0] + SECOND_NS
+
+    def report(self, error: CoincallFastError, now_ns: int) -> None:
+        """Tells of an error that is none of the connection's, such as a full disk."""
+        self._report(error)
 
     def take_events(self) -> list[Event]:
         """What has happened since the last call, in order."""

@@ -25,6 +25,7 @@ from .errors import AuthError, CoincallFastError, TransportError, UsageError
 from .latency import Latency
 from .message import Message
 from .model import Channel
+from .recorder import Recorder
 from .session import SECOND_NS, Backoff, Event, Session
 from .signing import Credentials
 
@@ -93,6 +94,7 @@ class Stream:
         self._lock = threading.Lock()  # over the two below
         self._is_closed = False
         self._state_told = "new"
+        self._recorder: Recorder | None = None
         stale_after_ns = None if stale_after_ms is None else stale_after_ms * 1_000_000
         self._proxy = None if proxy is None else Proxy(proxy)
         self._links = {
@@ -126,6 +128,8 @@ class Stream:
             link.wait(end_s)
         for link in self._links.values():
             link.abandon()  # one that is stuck: in a callback, in a name server
+        if self._recorder is not None:
+            self._recorder.end(0.2)
         self._tell_state(self.state)
         for feed in list(self._feeds):
             feed.end()
@@ -217,6 +221,29 @@ class Stream:
         if event not in EVENTS and not self.dialect.is_name(event):
             raise UsageError(f"{event!r} is neither a channel nor one of {', '.join(EVENTS)}")
         self._callbacks.setdefault(event, []).append(callback)
+
+    def record(self, path: str | os.PathLike[str]) -> Recorder:
+        """Records all that comes from now on, frame by frame as received; `replay` plays it.
+
+        Ends with the stream, or with what is returned: use that as a context manager. A recording
+        that is there already is continued. What is wrong with it later, such as a full disk, goes
+        to "error" and ends the recording alone. Raises RecordingError where it cannot begin.
+        """
+        if self._is_closed:
+            raise UsageError("the stream is closed")
+        if self._recorder is not None and not self._recorder.has_ended:
+            raise UsageError("the stream is being recorded already")
+        self._recorder = Recorder(path, {"products": [*self._links]}, self._recorder_failed)
+        for link in self._links.values():
+            link.ask("record", self._recorder.track(link.product))
+        return self._recorder
+
+    def _recorder_failed(self, error: CoincallFastError) -> None:
+        """Told on the reading thread of an open connection; while there is none, logged."""
+        links = sorted(self._links.values(), key=lambda link: link.state != "open")
+        links[0].ask("report", error)
+        if links[0].state != "open":
+            log.error("%s", error)
 
     def __iter__(self) -> Iterator[Item]:
         """Every message, and each book that has changed since it was last given, until closed.
@@ -343,7 +370,7 @@ class _Link(threading.Thread):
         self._session = Session(
             stream.dialect, product, stream.store, stale_after_ns=stale_after_ns
         )
-        self._asks: deque[tuple[str, str, tuple[str, ...], dict[str, Any]]] = deque()
+        self._asks: deque[tuple[str, *tuple[Any, ...]]] = deque()  # calls of the session
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._waker: socket.socket | None = None
@@ -352,8 +379,8 @@ class _Link(threading.Thread):
 
     # ---------------------------------------------------------------- from any thread
 
-    def ask(self, *request: Any) -> None:
-        self._asks.append(request)
+    def ask(self, method: str, *arguments: Any) -> None:
+        self._asks.append((method, *arguments))
         self._wake()
 
     def stop(self) -> None:
@@ -470,8 +497,8 @@ class _Link(threading.Thread):
             while not self._stopping.is_set():
                 now_ns = time.monotonic_ns()
                 while self._asks:
-                    action, data_type, symbols, payload = self._asks.popleft()
-                    getattr(session, action)(data_type, symbols, payload, now_ns)
+                    method, *arguments = self._asks.popleft()
+                    getattr(session, method)(*arguments, now_ns)
                 if now_ns >= tick_ns:
                     session.tick(now_ns)
                     connection.tick()

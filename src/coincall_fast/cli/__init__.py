@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
-from . import bench, exchange, live
+from . import bench, exchange, live, tape
 
 __all__ = ["main"]
 
@@ -66,10 +66,39 @@ def _parser() -> argparse.ArgumentParser:
     watch = commands.add_parser(
         "watch", help="live books from Coincall; keys from COINCALL_API_KEY and COINCALL_API_SECRET"
     )
-    watch.add_argument("--env", choices=("prod", "beta"), help="default: COINCALL_ENV, else prod")
-    watch.add_argument("--ws-url", help="another base address, without the product")
+    _add_venue(watch)
     _add_view(watch, "BTCUSD and ETHUSD")
     watch.set_defaults(run=live.watch)
+
+    record = commands.add_parser(
+        "record", help="write what Coincall sends into a file, until stopped"
+    )
+    record.add_argument("path", help="a new file, or a recording that is to be continued")
+    record.add_argument("symbols", nargs="+", metavar="SYMBOL", help="apart or by commas")
+    record.add_argument(
+        "--channels",
+        nargs="+",
+        metavar="CHANNEL",
+        default=["book,trades,ticker"],
+        help="apart or by commas, by our names or the venue's; default: book, trades, ticker",
+    )
+    record.add_argument("--sim", action="store_true", help="from a simulated exchange; no keys")
+    record.add_argument("--seed", type=int, default=0, help="its market")
+    _add_venue(record)
+    record.add_argument("--seconds", type=_positive, metavar="N", help="end after N seconds")
+    record.add_argument("--json", action="store_true", help="one JSON document a line")
+    record.set_defaults(run=tape.record)
+
+    replay = commands.add_parser("replay", help="the books of a recording, and their fingerprint")
+    replay.add_argument("path")
+    replay.add_argument(
+        "--speed", type=_positive, metavar="X", help="1: in its own time; default: at full speed"
+    )
+    replay.add_argument(
+        "--skip-damage", action="store_true", help="go on behind it, as after a gap"
+    )
+    replay.add_argument("--json", action="store_true", help="one JSON document a line")
+    replay.set_defaults(run=tape.replay)
 
     speed = commands.add_parser("bench", help="how fast it is on this machine; no keys, no network")
     speed.add_argument("--seconds", type=_positive, metavar="N", default=5.0, help="default: 5")
@@ -96,6 +125,11 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument("--json", action="store_true", help="says where it is as one JSON document")
     sim.set_defaults(run=exchange.simulate)
     return parser
+
+
+def _add_venue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--env", choices=("prod", "beta"), help="default: COINCALL_ENV, else prod")
+    parser.add_argument("--ws-url", help="another base address, without the product")
 
 
 def _add_view(parser: argparse.ArgumentParser, symbols: str) -> None:

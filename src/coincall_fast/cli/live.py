@@ -4,51 +4,68 @@ import argparse
 import os
 import sys
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 
 from ..coincall import Channel, Dialect, Stream
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
 from .board import Board
 from .screen import Json, Plain, Screen, View
 
-__all__ = ["demo", "watch"]
+__all__ = ["OPEN_S", "demo", "from_exchange", "from_venue", "split", "watch"]
 
 OPEN_S = 15.0  # a connection that has not come about by then is a failure
 
 
 def demo(asked: argparse.Namespace) -> None:
     """The main job, whole: a simulated exchange, a signed stream, compiled books, a screen."""
-    from ..sim import Exchange  # what it stands on is an extra
-
-    with Exchange(seed=asked.seed) as exchange:
-        options, futures = exchange.symbols("options"), exchange.symbols("futures")
-        symbols = _symbols(asked) or _interesting(futures, options)
-        for symbol in symbols:
-            if symbol not in options and symbol not in futures:
-                raise UsageError(f"the simulated exchange has no {symbol}")
-        _show(
-            asked, symbols, Stream(
-                *_products(symbols),
-                api_key=exchange.api_key,
-                api_secret=exchange.api_secret,
-                ws_url=exchange.ws_url,
-            )
-        )  # fmt: skip
+    with from_exchange(asked.seed, _symbols(asked)) as (stream, symbols):
+        _show(asked, symbols, stream)
 
 
 def watch(asked: argparse.Namespace) -> None:
     """The same against the venue, with keys from the environment."""
+    symbols = _symbols(asked) or ["BTCUSD", "ETHUSD"]
+    _show(asked, symbols, from_venue(asked, symbols))
+
+
+@contextmanager
+def from_exchange(seed: int, wanted: list[str]) -> Iterator[tuple[Stream, list[str]]]:
+    """A stream from a simulated exchange, and its symbols: those wanted, or some of each kind."""
+    from ..sim import Exchange  # what it stands on is an extra
+
+    with Exchange(seed=seed) as exchange:
+        options, futures = exchange.symbols("options"), exchange.symbols("futures")
+        symbols = wanted or _interesting(futures, options)
+        for symbol in symbols:
+            if symbol not in options and symbol not in futures:
+                raise UsageError(f"the simulated exchange has no {symbol}")
+        stream = Stream(
+            *_products(symbols),
+            api_key=exchange.api_key,
+            api_secret=exchange.api_secret,
+            ws_url=exchange.ws_url,
+        )
+        yield stream, symbols
+
+
+def from_venue(asked: argparse.Namespace, symbols: list[str]) -> Stream:
+    """A stream from the venue, whose keys are in the environment."""
     if not (os.environ.get("COINCALL_API_KEY") and os.environ.get("COINCALL_API_SECRET")):
         raise AuthError("streams are signed: set COINCALL_API_KEY and COINCALL_API_SECRET")
-    symbols = _symbols(asked) or ["BTCUSD", "ETHUSD"]
-    _show(asked, symbols, Stream(*_products(symbols), env=asked.env, ws_url=asked.ws_url))
+    return Stream(*_products(symbols), env=asked.env, ws_url=asked.ws_url)
 
 
 def _symbols(asked: argparse.Namespace) -> list[str]:
-    given = [symbol for text in asked.symbols or () for symbol in text.split(",") if symbol]
+    given = split(asked.symbols or ())
     if asked.levels and len(given) > 1:
         raise UsageError("--levels shows one symbol")
-    return list(dict.fromkeys(given)) or (["BTCUSD"] if asked.levels else [])
+    return given or (["BTCUSD"] if asked.levels else [])
+
+
+def split(texts: Iterable[str]) -> list[str]:
+    """Words that are given apart or by commas, each once."""
+    return list(dict.fromkeys(word for text in texts for word in text.split(",") if word))
 
 
 def _interesting(futures: list[str], options: list[str]) -> list[str]:

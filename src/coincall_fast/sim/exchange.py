@@ -49,7 +49,8 @@ class Exchange:
     edition               of the documents: "today", "2023-09" or "2023-05"
     flow                  how often the model's own takers come; 1 is a lively market, 0 none
     expiries              how many the options have; each adds 48 symbols, ten make 482
-    recording             a file of frames to show instead of the model's books
+    recording             what `coincall-fast record` made, or a file of frames, one a line, to
+                          show instead of the model's books
     speed                 how fast the market's clock runs; signatures go by the real one
     start_ms              where it starts, if not now or with the recording: a fast one soon is
                           ahead of ours, and a client does not believe what comes from the future

@@ -1,12 +1,15 @@
 """Recorded frames as the market, instead of the model: the books are what they were then.
 
-One frame a line, as it came, or an object with the text of one under `frame`. Books of both
-products and tickers are read, whatever their edition; everything else is passed over.
+A file has one frame a line, as it came, or an object with the text of one under `frame`; or it is
+what `coincall-fast record` makes (docs/recording.md, read here by itself). Books of both products
+and tickers are read, whatever their edition; everything else is passed over.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import gcd
@@ -22,6 +25,10 @@ __all__ = ["Recording", "Replay"]
 _BOOKS = {5: OPTIONS, 32: FUTURES}
 _TICKERS = (3, 30)
 _OPTION = re.compile(r"([A-Z0-9]+USD)-(\d{1,2})([A-Z]{3})(\d{2})-(\d+)-([CP])")
+
+_MAGIC = b"\xf5coincall-fast\n\x01"  # the file's name and version, and then their checksum
+_RECORD = struct.Struct("<4sIQqqBBII")
+_FRAME = 5  # the kind of a record
 
 Side = list[tuple[int, int]]  # price and size in 1e-8
 
@@ -54,8 +61,10 @@ class Recording:
 
     @classmethod
     def read(cls, path: str | Path) -> "Recording":
-        with open(path, encoding="utf-8") as lines:
-            return cls(line for line in lines if line.strip())
+        content = Path(path).read_bytes()
+        if content.startswith(_MAGIC):
+            return cls(_frames(content))
+        return cls(line for line in content.decode().split("\n") if line.strip())
 
     def _instrument(self, symbol: str, product: str) -> Instrument:
         pair, terms = _terms(symbol, product)
@@ -109,6 +118,36 @@ class Replay(Market):
 
 def _levels(instrument: Instrument, side: Side) -> list[Level]:
     return [(price // instrument.tick_e8, size // instrument.lot_e8) for price, size in side]
+
+
+def _frames(content: bytes) -> Iterator[str]:
+    """The frames of a recording, up to an end that may be torn."""
+    at = len(_MAGIC) + 4
+    while at < len(content):
+        begin = at
+        fields = content[at : at + _RECORD.size]
+        if len(fields) < _RECORD.size:
+            return
+        _, size, _, _, _, kind, product_size, body_check, check = _RECORD.unpack(fields)
+        at += _RECORD.size + product_size + size
+        if zlib.crc32(fields[:-4]) != check:
+            raise ValueError(f"the recording is damaged at byte {begin}")
+        if at > len(content):
+            return
+        body = content[begin + _RECORD.size : at]
+        if zlib.crc32(body) != body_check:
+            raise ValueError(f"the recording is damaged at byte {begin}")
+        text = body[product_size:].decode(errors="replace")
+        if kind == _FRAME and _is_message(text):
+            yield text
+
+
+def _is_message(text: str) -> bool:
+    """Whether it is one: a recording has what was received, the broken frames among it."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _read(line: str, products: dict[str, str]) -> _Row | None:
