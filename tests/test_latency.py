@@ -85,8 +85,8 @@ def test_a_ledger_keeps_three_apart() -> None:
 
 def test_by_symbol_and_altogether() -> None:
     latency = Latency()
-    latency.of("A").record(0, 10, 11, 12, 0)
-    latency.of("B").record(0, 14, 15, 16, 0)
+    latency.ledgers["A"].record(0, 10, 11, 12, 0)
+    latency.ledgers["B"].record(0, 14, 15, 16, 0)
     assert latency.book_ns("A") == Quantiles(1, 10, 10, 10, 10)
     assert latency.callbacks_ns("B") == Quantiles(1, 15, 15, 15, 15)
     assert latency.age_ns() == Quantiles(2, 12, 16, 16, 16)
@@ -97,9 +97,9 @@ def test_by_symbol_and_altogether() -> None:
 
 def test_ages_go_by_the_venues_clock() -> None:
     latency = Latency()
-    early = latency.of("A")
+    early = latency.ledgers["A"]
     latency.clock_offset_ms = -3.5  # the venue's is behind ours
     assert latency.clock_offset_ms == -3.5
-    for ledger in (early, latency.of("B")):
+    for ledger in (early, latency.ledgers["B"]):
         ledger.record(0, 0, 0, 5_000_000_000, 4_990)
         assert ledger.age.max_ns == 6_500_000

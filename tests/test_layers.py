@@ -20,7 +20,9 @@ LAYERS = """
     __init__
     coincall
     stream  player
-    session  connection  recorder  fingerprint
+    link
+    listeners  connection
+    session  inbox  recorder  fingerprint
     dial
     _book
     wire
@@ -40,7 +42,17 @@ WORLD = """
     select selectors socket socketserver ssl
     aiohttp http requests urllib3 websocket
 """.split()
-MAY_TOUCH_WORLD = {"cli", "stream", "player", "connection", "dial", "recorder", "sim"}
+MAY_TOUCH_WORLD = {
+    "cli",
+    "stream",
+    "player",
+    "link",
+    "inbox",
+    "connection",
+    "dial",
+    "recorder",
+    "sim",
+}
 
 PACKAGE = "coincall_fast"
 UNITS = [line.split() for line in LAYERS.strip().splitlines()]

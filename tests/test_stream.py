@@ -63,6 +63,26 @@ class TestMainJob:
         assert stream.latency.callbacks_ns() >= book
         assert 0 < stream.latency.age_ns("BTCUSD").p50 < 5e9
 
+    def test_several_sockets_share_the_symbols(self, exchange):
+        symbols = exchange.symbols("futures") + exchange.symbols("options")[:30]
+        with stream_to(exchange, sockets=3) as stream:
+            stream.subscribe(Channel.BOOK, symbols)
+            until(lambda: valid(stream, symbols), "every book")
+            assert exchange.connections == 6
+            assert exchange.subscriptions() == dict.fromkeys(symbols, 1)
+            sizes = [len(link.session.books()) for link in stream._links["options"]]
+            assert sizes == [10, 10, 10]
+            assert_equal_to_the_exchange(stream, exchange, symbols)
+            stream.subscribe(Channel.TICKER, symbols[2:5])  # by the sockets of their books
+            tickers = listen(stream, Channel.TICKER)
+            until(lambda: {t.symbol for _, t in tickers} == set(symbols[2:5]), "their tickers")
+            stream._links["options"][1].stop()
+            gone = {book.symbol for book in stream._links["options"][1].session.books()}
+            until(lambda: not any(valid(stream, [symbol]) for symbol in gone), "the end of a third")
+            assert valid(stream, [symbol for symbol in symbols if symbol not in gone])
+            stream.unsubscribe(Channel.BOOK)
+            until(lambda: not any(valid(stream, [symbol]) for symbol in symbols), "the end of all")
+
     def test_the_venues_own_channel_name_works_too(self, exchange):
         heard: list[OrderBook] = []
         with stream_to(exchange, "futures") as stream:
@@ -90,10 +110,10 @@ class TestMainJob:
             for _ in range(2):
                 first, second = iter(stream), iter(stream)
                 next(first), next(second)
-                assert len(stream._feeds) == 2
+                assert stream._listeners.iterations == 2
                 first.close()
                 second.close()
-                assert stream._feeds == []
+                assert stream._listeners.iterations == 0
 
     def test_a_loss_wakes_an_iteration(self, exchange):
         with stream_to(exchange, "futures") as stream:
@@ -341,7 +361,7 @@ class TestLife:
             assert time.monotonic() - begin_s < 1.0
             assert not valid(stream, ["BTCUSD"])
             leave.set()
-            until(lambda: not any(link.is_alive() for link in stream._links.values()), "its end")
+            until(lambda: not any(link.is_alive() for link in stream._all_links), "its end")
         assert late == []
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")

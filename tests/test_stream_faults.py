@@ -256,7 +256,7 @@ class TestOutcomes:
     def test_a_dead_network(self, proxy, stream, told, quick_to_despair):
         """Nothing comes and nobody says so: stale first, then the end of patience."""
         # The session of this stream was made before it became impatient: the next one's is.
-        stream._links["futures"]._session._quiet_ns = SECOND_NS // 2
+        stream._links["futures"][0].session._quiet_ns = SECOND_NS // 2
         proxy.order(Fault("stall"))
         until(lambda: names(told, "gap"), "the gap")
         until(lambda: valid(stream, FUTURES), "both books again")
@@ -430,7 +430,7 @@ class TestVenue:
             assert not [item for item in items if isinstance(item, OrderBook) and item.is_valid]
 
     def test_a_consumer_that_lags_too_far_behind_is_told(self, exchange, monkeypatch):
-        monkeypatch.setattr("coincall_fast.stream.KEPT_MESSAGES", 8)
+        monkeypatch.setattr("coincall_fast.inbox.KEPT_MESSAGES", 8)
         with stream_to(exchange, "futures") as stream:
             items = iter(stream)
             tickers = listen(stream, Channel.TICKER)
@@ -458,7 +458,8 @@ class TestOurClock:
             sleep=time.sleep,
             time_ns=lambda: time.time_ns() + moved.by_ns,
         )
-        monkeypatch.setattr("coincall_fast.stream.time", shim)
+        for module in ("link", "stream"):
+            monkeypatch.setattr(f"coincall_fast.{module}.time", shim)
         return moved
 
     def test_it_jumps_back(self, exchange, clock):
@@ -544,7 +545,7 @@ class TestNames:
             stream.close()
             assert time.monotonic() - begin_s < 1.0
             answer.set()
-            until(lambda: not any(link.is_alive() for link in stream._links.values()), "its thread")
+            until(lambda: not any(link.is_alive() for link in stream._all_links), "its thread")
 
     def test_a_name_server_that_does_not_answer(self, monkeypatch):
         """The deadline of a dial is over the name, too."""

@@ -135,14 +135,15 @@ class Dialect:
 
 class Stream(_Stream):
     """Stream(*products, api_key=None, api_secret=None, env=None, ws_url=None, store=None,
-    stale_after_ms=5000)
+    stale_after_ms=5000, sockets=1, proxy=None)
 
     Coincall's streams of "options", "futures" or both (the default), in one store.
 
     Keys come from the arguments or from COINCALL_API_KEY and COINCALL_API_SECRET; `env` is "prod"
     or "beta", else COINCALL_ENV, else "prod"; `ws_url` is another base address, without the
     product. A book that gets no frame for `stale_after_ms` is told to "stale" (None: never), and is
-    not cleared, since the venue may have nothing to say.
+    not cleared, since the venue may have nothing to say. With more `sockets` the symbols of each
+    product are shared out among as many connections. `proxy` is ``http://user:password@host:port``.
     """
 
     dialect = Dialect()

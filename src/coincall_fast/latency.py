@@ -17,31 +17,33 @@ class Quantiles(NamedTuple):
     max: float
 
 
+class _Ledgers(dict[str | None, Ledger]):
+    """Made as they are asked for."""
+
+    clock_offset_ns = 0
+
+    def __missing__(self, symbol: str | None) -> Ledger:
+        ledger = self[symbol] = Ledger()
+        ledger.clock_offset_ns = self.clock_offset_ns
+        return ledger
+
+
 class Latency:
     """Where the time of a stream's book frames goes. One thread a symbol records, any asks."""
 
     def __init__(self) -> None:
-        self._ledgers: dict[str, Ledger] = {}
-        self._clock_offset_ns = 0
+        self.ledgers = _Ledgers()  # by symbol, to be written
 
     @property
     def clock_offset_ms(self) -> float:
         """How far the venue's clock is ahead of ours, for the ages; 0 until it is set."""
-        return self._clock_offset_ns / 1e6
+        return self.ledgers.clock_offset_ns / 1e6
 
     @clock_offset_ms.setter
     def clock_offset_ms(self, offset_ms: float) -> None:
-        self._clock_offset_ns = round(offset_ms * 1e6)
-        for ledger in list(self._ledgers.values()):
-            ledger.clock_offset_ns = self._clock_offset_ns
-
-    def of(self, symbol: str) -> Ledger:
-        """The ledger of a symbol, to be written."""
-        ledger = self._ledgers.get(symbol)
-        if ledger is None:
-            ledger = self._ledgers[symbol] = Ledger()
-            ledger.clock_offset_ns = self._clock_offset_ns
-        return ledger
+        self.ledgers.clock_offset_ns = round(offset_ms * 1e6)
+        for ledger in list(self.ledgers.values()):
+            ledger.clock_offset_ns = self.ledgers.clock_offset_ns
 
     def book_ns(self, symbol: str | None = None) -> Quantiles:
         """Nanoseconds from the bytes of a frame to its book, of one symbol or of all."""
@@ -57,13 +59,13 @@ class Latency:
 
     def clear(self) -> None:
         """Counts anew from here."""
-        self._ledgers.clear()
+        self.ledgers.clear()
 
     def _merged(self, symbol: str | None) -> Ledger:
         if symbol is not None:
-            return self._ledgers.get(symbol, Ledger())
+            return self.ledgers.get(symbol, Ledger())
         whole = Ledger()
-        for ledger in list(self._ledgers.values()):
+        for ledger in list(self.ledgers.values()):
             whole.add(ledger)
         return whole
 

@@ -161,7 +161,7 @@ class Replay:
         session = self._sessions.get(product)
         if session is None:
             session = self._sessions[product] = Session(
-                self._dialect, product, self.store, stale_after_ns=self._stale_after_ns
+                self._dialect, product.split()[0], self.store, stale_after_ns=self._stale_after_ns
             )
         return session
 

@@ -94,6 +94,7 @@ class Session:
         self.product = product
         self.is_accepted = False  # whether this connection has brought anything but refusals
         self.refusal: str | None = None  # what the venue said instead, before it closed
+        self.events: list[Event] = []  # to be taken
         self._dialect = dialect
         self._quiet_ns = quiet_ns
         self._stale_after_ns = stale_after_ns
@@ -104,7 +105,6 @@ class Session:
         self._unanswered: deque[_Request] = deque(maxlen=1000)
         self._says_yes = False  # whether this connection answers what succeeds
         self._sent_ns: deque[int] = deque(maxlen=REQUESTS_PER_S)
-        self._events: list[Event] = []
         self._stale: set[str] = set()
         self._is_open = False
         self._heard_ns = 0
@@ -239,15 +239,25 @@ class Session:
         except DecodeError as error:
             self._refused(frame, error)
             return None
-        if isinstance(item, Ack):
-            self._answered(item)
+        if type(item) is not OrderBook:
+            if isinstance(item, Ack):
+                self._answered(item)
+                return item
+            self.is_accepted = True
+            self.refusal = None
+            if not isinstance(item, Heartbeat):
+                self._end_gap(now_ns)
             return item
         self.is_accepted = True
         self.refusal = None
-        if self._gap_start_ns is not None and not isinstance(item, Heartbeat):
-            self._events.append(Event("gap", (self._gap_start_ns, now_ns)))
+        if self._gap_start_ns is not None:
+            self._end_gap(now_ns)
+        return self._checked(item, now_ns, wall_ms)
+
+    def _end_gap(self, now_ns: int) -> None:
+        if self._gap_start_ns is not None:
+            self.events.append(Event("gap", (self._gap_start_ns, now_ns)))
             self._gap_start_ns = None
-        return self._checked(item, now_ns, wall_ms) if isinstance(item, OrderBook) else item
 
     def _refused(self, frame: bytes | memoryview, error: DecodeError) -> None:
         """Whichever book missed an update must not go on as if it had not."""
@@ -341,7 +351,7 @@ class Session:
                     self._stale.discard(symbol)
                 elif symbol not in self._stale:
                     self._stale.add(symbol)
-                    self._events.append(Event("stale", (symbol,)))
+                    self.events.append(Event("stale", (symbol,)))
 
     def to_send(self, now_ns: int) -> Iterator[str]:
         """The requests that may be sent now: no more than the venue takes in any second."""
@@ -374,7 +384,7 @@ class Session:
 
     def take_events(self) -> list[Event]:
         """What has happened since the last call, in order."""
-        events, self._events = self._events, []
+        events, self.events = self.events, []
         return events
 
     def books(self) -> list[OrderBook]:
@@ -384,10 +394,10 @@ class Session:
     def _clear(self, book: OrderBook | None) -> None:
         if book is not None and book.is_valid:
             book.clear()
-            self._events.append(Event("cleared", (book,)))
+            self.events.append(Event("cleared", (book,)))
 
     def _report(self, error: CoincallFastError) -> None:
-        self._events.append(Event("error", (error,)))
+        self.events.append(Event("error", (error,)))
 
 
 class Backoff:
