@@ -271,6 +271,11 @@ def test_a_refused_change_leaves_the_order_as_it_was(floor: Floor) -> None:
         ({"qty": "NaN"}, 40036),
         ({"qty": True}, 40036),
         ({"qty": "1E+400"}, 40036),
+        ({"qty": "1e999999999999999999"}, 40036),
+        ({"qty": "0.1000000000000000000000000000000001"}, 40036),  # no lot, however little over
+        ({"qty": "1_0"}, 40036),
+        ({"qty": " 1"}, 40036),
+        ({"qty": "\uff11"}, 40036),  # a digit, but not of JSON
         ({"qty": 1001}, 10534),
         ({"tradeType": 2, "price": None, "qty": 121}, 10534),
         ({"price": None}, 10530),
@@ -287,6 +292,7 @@ def test_a_refused_change_leaves_the_order_as_it_was(floor: Floor) -> None:
         ({"tradeType": 5, "price": None}, 10542),
         ({"clientOrderId": "one"}, 10573),
         ({"clientOrderId": 2**63}, 10573),
+        ({"clientOrderId": "9" * 5000}, 10573),
         ({"stp": 4}, 10573),
         ({"reduceOnly": 2}, 10573),
         ({"mmp": "perhaps"}, 10573),

@@ -178,6 +178,8 @@ def klines(venue: Venue, product: str, symbol: str, fields: Fields) -> list[dict
     began = venue.engine.tape.bar(symbol, period, venue.engine.market.start_ms).start_ms
     first = max(began, start_ms or 0)
     last = min(venue.now_ms, venue.now_ms if end_ms is None else end_ms)
+    if first > last:  # perhaps so far off that the calendar does not reach it
+        return []
     return [
         {
             "open": plain(bar.open * listed.tick_e8),
