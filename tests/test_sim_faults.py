@@ -48,6 +48,7 @@ def test_what_becomes_of_frames() -> None:
     assert frames("lose", skip=1, times=1) == [whole[0], *whole[2:]]
     assert frames("duplicate", skip=3) == [*whole, whole[3]]
     assert frames("reorder", skip=1, times=1) == [whole[0], whole[2], whole[1], whole[3]]
+    assert frames("reorder") == [whole[1], whole[0], whole[3], whole[2]]  # none is kept for ever
     cut, *rest = frames("truncate", times=1)
     assert rest == whole[1:]
     assert whole[0].startswith(cut)
@@ -59,6 +60,13 @@ def test_what_becomes_of_frames() -> None:
     faults.add(kind="delay", amount=30)
     faults.add(kind="delay", amount=12)
     assert faults.socket("frame", []).delay_ms == 42
+
+
+def test_a_frame_that_was_cut_short_may_be_spoilt_as_well() -> None:
+    faults = Faults()
+    faults.add(kind="truncate")
+    faults.add(kind="corrupt")
+    assert {len(faults.socket("x", []).frames[0]) for _ in range(9)} == {0}
 
 
 def test_a_fault_is_the_same_under_the_same_seed() -> None:
@@ -87,7 +95,18 @@ def test_a_fault_strikes_only_what_it_is_meant_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [{"kind": "rain"}, {"kind": "lose", "when": "often"}, {"kind": "lose", "probability": 2}]
+    "how",
+    [
+        {"kind": "rain"},
+        {"kind": "lose", "when": "often"},
+        {"kind": "lose", "probability": 2},
+        {"kind": "lose", "times": "3"},
+        {"kind": "lose", "probability": "1"},
+        {"kind": "status"},
+        {"kind": "status", "amount": 99_999},
+        {"kind": "wait", "amount": "10"},
+        {"kind": "wait", "path": 3},
+    ],
 )
 def test_wrong_faults_are_told(how: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be|between"):
@@ -384,3 +403,30 @@ def test_faults_over_http(exchange: Exchange, client: Plain) -> None:
     assert post("faults", kind="rain").status_code == 400
     assert post("skip").status_code == 400
     assert requests.post(f"{url}/skip", data="{", timeout=WAIT_S).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("skip", '{"ms": 0.5}'),
+        ("skip", '{"ms": NaN}'),
+        ("skip", '{"ms": -1}'),
+        ("skip", '{"ms": 1000000000000000000}'),
+        ("skew", '{"ms": 0.5}'),
+        ("skew", '{"ms": 1e300}'),
+        ("silence", '{"symbol": "BTCUSDT"}'),
+        ("stall", '{"on": "no"}'),
+        ("restart", '{"keep_state": 0}'),
+        ("faults", '{"kind": "wait", "amount": "10"}'),
+        ("faults", "[]"),
+    ],
+)
+def test_wrong_orders_are_refused_and_do_nothing(
+    exchange: Exchange, client: Plain, verb: str, body: str
+) -> None:
+    assert (
+        requests.post(f"{exchange.rest_url}/sim/{verb}", data=body, timeout=10).status_code == 400
+    )
+    assert client.get("/open/user/info/v1")["code"] == 0
+    with listening(exchange) as socket:
+        assert socket.push(32)["d"]["s"] == FUTURE
