@@ -105,6 +105,28 @@ def test_nobody_can_spend_more_than_he_has() -> None:
     floor.place(BOB, tradeType=2, qty="0.15", tradeSide=2)  # closing needs nothing
 
 
+def test_a_low_price_does_not_sell_on_credit() -> None:
+    """It trades at what is bid, so that is what the order holds."""
+    floor = Floor(cash=1_000)
+    floor.quote(FUTURE, [(264_290, 50_000)], [(264_300, 50_000)])
+    assert floor.refused(tradeSide=2, price="0.1", qty="1") == 10529  # 5286 at five times
+    floor.place(tradeSide=2, price="0.1", qty="0.18")
+    assert worth(floor).margin_balance >= worth(floor).initial
+
+
+def test_a_position_is_closed_once() -> None:
+    """The second order that would close it opens another one, and holds the margin for it."""
+    floor = Floor(cash=1_000)
+    floor.quote(FUTURE, [(264_290, 50_000)], [(264_300, 50_000)])
+    floor.place(tradeType=2, qty="0.1")
+    before = worth(floor).initial
+    floor.place(tradeSide=2, qty="0.1", price="30000")
+    assert worth(floor).initial == before
+    floor.place(tradeSide=2, qty="0.01", price="30000")
+    assert dollars(worth(floor).initial - before) == 30_000 * Decimal("0.01") / 5
+    assert floor.refused(tradeSide=2, qty="0.1", price="30000") == 10529
+
+
 def test_leverage_cannot_be_changed_under_an_order_or_a_position(floor: Floor) -> None:
     listed = floor.engine.market.instruments[FUTURE]
 

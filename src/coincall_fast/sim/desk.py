@@ -12,7 +12,7 @@ from .engine import Engine
 from .events import Event, Filled
 from .guards import Countdowns, Mmps, is_watched
 from .instruments import LIMITS, OPTIONS, PAIRS, Instrument
-from .margin import order_margin, summarise
+from .margin import order_margins, summarise
 from .orders import Kind, Order, State, TimeInForce
 from .refusals import RefusedError
 from .tickets import Ticket, change, find_instrument, integer, ticket
@@ -245,7 +245,7 @@ class Desk:
         valuation = self.engine.valuation
         replaced = {id(other) for other in instead_of}
         others = [o for o in self.engine.open_orders(order.user_id) if id(o) not in replaced]
-        needed = order_margin(order, account, valuation)
+        needed = order_margins([*others, order], account, valuation)[order.order_id]
         if needed and needed > summarise(account, others, valuation).available:
             raise RefusedError(refusals.NO_FUNDS)
 
