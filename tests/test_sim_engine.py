@@ -247,6 +247,15 @@ def test_a_refused_change_leaves_the_order_as_it_was(floor: Floor) -> None:
         assert floor.book()["bids"][0] == (264_295, 200)
 
 
+def test_a_changed_stop_is_no_larger_than_a_new_one(floor: Floor) -> None:
+    stop = {"tradeType": 5, "triggerPrice": "20000", "qty": "0.1"}
+    assert floor.refused(**stop | {"qty": "120.001"}) == 10534
+    order = floor.place(**stop)
+    with pytest.raises(RefusedError) as caught:
+        floor.desk.modify(ANN, "futures", {"orderId": order.order_id, "qty": "120.001"})
+    assert (caught.value.refusal.code, order.lots) == (10534, 100)
+
+
 # Refusals
 
 

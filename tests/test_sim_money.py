@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from coincall_fast.sim.accounts import FEES, MODEL
-from coincall_fast.sim.events import PositionChanged
+from coincall_fast.sim.events import BalanceChanged, PositionChanged
 from coincall_fast.sim.funding import Funding
 from coincall_fast.sim.guards import Mmp
 from coincall_fast.sim.margin import Summary, position_margin, summarise
@@ -91,6 +91,23 @@ def test_open_orders_hold_margin(floor: Floor) -> None:
     before = worth(floor).initial
     floor.place(tradeSide=2, qty="0.1", price="30000")  # it would close: nothing more is held
     assert worth(floor).initial == before
+
+
+def test_the_balance_is_told_whenever_the_margin_changes(floor: Floor) -> None:
+    def told() -> bool:
+        found = BalanceChanged(ANN) in floor.events
+        floor.events.clear()
+        return found
+
+    limit = floor.place(price="500")
+    assert told()
+    stop = floor.place(tradeType=5, triggerPrice="20000")
+    assert told()
+    for order, change in ((limit, {"price": "600"}), (limit, {"qty": "0.05"}), (stop, {"qty": 1})):
+        floor.desk.modify(ANN, "futures", {"orderId": order.order_id} | change)
+        assert told()
+    floor.desk.cancel(ANN, "futures", {"orderId": limit.order_id})
+    assert told()
 
 
 def test_nobody_can_spend_more_than_he_has() -> None:

@@ -60,10 +60,7 @@ def ticket(fields: Fields, product: str, market: Market) -> Ticket:
     if fields.get("qty") in (None, ""):
         raise RefusedError(refusals.NO_QUANTITY)
     size = lots(fields["qty"], instrument)
-    limits = LIMITS[product]
-    most = limits.market_max_qty if kind in _UNPRICED else limits.limit_max_qty
-    if size * instrument.lot_e8 > most * SCALE:
-        raise RefusedError(refusals.TOO_LARGE)
+    _check_size(size, kind, instrument)
     return Ticket(
         instrument,
         side,
@@ -80,15 +77,13 @@ def ticket(fields: Fields, product: str, market: Market) -> Ticket:
 
 
 def change(fields: Fields, instrument: Instrument, kind: Kind) -> Change:
-    """The new size and price of a modification. Its size may be 0: `Engine.modify` knows more."""
+    """The new size and price of a modification."""
     qty, price = fields.get("qty"), fields.get("price")
     if qty in (None, "") and price in (None, ""):
         raise RefusedError(refusals.NO_QUANTITY)
     new_lots = None if qty in (None, "") else lots(qty, instrument)
     if new_lots is not None:
-        most = LIMITS[instrument.product].limit_max_qty
-        if new_lots * instrument.lot_e8 > most * SCALE:
-            raise RefusedError(refusals.TOO_LARGE)
+        _check_size(new_lots, kind, instrument)
     new_price = None
     if price not in (None, ""):
         if kind in _UNPRICED:
@@ -136,6 +131,13 @@ def ticks(value: Any, instrument: Instrument) -> int:
     if price is None or price <= 0 or price != int(price):
         raise RefusedError(refusals.WRONG_PRICE)
     return int(price)
+
+
+def _check_size(size: int, kind: Kind, instrument: Instrument) -> None:
+    limits = LIMITS[instrument.product]
+    most = limits.market_max_qty if kind in _UNPRICED else limits.limit_max_qty
+    if size * instrument.lot_e8 > most * SCALE:
+        raise RefusedError(refusals.TOO_LARGE)
 
 
 def _units(value: Any, unit_e8: int) -> Fraction | None:
