@@ -12,7 +12,7 @@ import websocket
 
 from coincall_fast.sim import Exchange
 from coincall_fast.sim.clock import Clock
-from coincall_fast.sim.faults import Faults
+from coincall_fast.sim.faults import REST_KINDS, SOCKET_KINDS, Faults
 from sim_client import WAIT_S, Plain
 from sim_socket import Socket
 
@@ -76,6 +76,20 @@ def test_a_fault_is_the_same_under_the_same_seed() -> None:
     assert pattern(1) == pattern(1) != pattern(2)
     struck = sum(a != f"frame {n}" for n, a in enumerate(pattern(1)))
     assert 30 < struck < 90
+
+
+@pytest.mark.parametrize("kind", SOCKET_KINDS + REST_KINDS)
+def test_every_kind_is_the_same_under_the_same_seed(kind: str) -> None:
+    """Whatever it does, to which frames or requests and where in them the seed alone decides."""
+
+    def pattern(seed: int) -> list[Any]:
+        faults, kept = Faults(), list[str]()
+        faults.add(kind=kind, probability=0.4, seed=seed, amount=500)
+        if kind in REST_KINDS:
+            return [bool(faults.rest("GET", PENDING)) for _ in range(100)]
+        return [faults.socket(f"frame {n}", kept) for n in range(100)]
+
+    assert pattern(1) == pattern(1) != pattern(2)
 
 
 def test_a_fault_strikes_only_what_it_is_meant_for() -> None:
@@ -397,8 +411,26 @@ def test_faults_over_http(exchange: Exchange, client: Plain) -> None:
         assert socket.until(lambda frame: frame["d"]["ts"] > before + 50_000)
         post("cut")
         until_it_ends(socket)
-    post("freeze", on=True)
+    # Each kind is the one that Python would have ordered.
+    orders = [{"kind": kind, "amount": 200, "times": 0} for kind in SOCKET_KINDS + REST_KINDS]
+    here = Faults()
+    told = {str(post("faults", **how).json()["id"]): here.add(**how) for how in orders}
+    listed = requests.get(f"{url}/faults", timeout=WAIT_S).json()
+    assert listed == {there: here.listed()[number] for there, number in told.items()}
+    requests.delete(f"{url}/faults", timeout=WAIT_S)
+    assert requests.get(f"{url}/faults", timeout=WAIT_S).json() == {}
+    post("skew", ms=20_000)
+    assert client.get(PENDING)["code"] == 10557
+    post("skew", ms=0)
+    assert client.get(PENDING)["code"] == 0
+    post("freeze")
+    book = "/open/futures/order/orderbook/v1/BTCUSD"
+    before = client.get(book)["data"]
+    post("skip", ms=600_000)
+    assert client.get(book)["data"] == before
     post("freeze", on=False)
+    post("skip", ms=600_000)
+    assert client.get(book)["data"] != before
     assert post("rain").status_code == 404
     assert post("faults", kind="rain").status_code == 400
     assert post("skip").status_code == 400
