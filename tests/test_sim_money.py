@@ -242,6 +242,9 @@ def test_funding_is_paid_three_times_a_day_and_adds_up(floor: Floor) -> None:
     for user in (ANN, BOB):
         paid = sum(p.fee_e16 for p in funding.payments if p.user_id == user)
         assert floor.desk.account(user).cash_e16 == cash[user] - paid
+    # The last two came in one gap, and each was due at its own time.
+    due = [first_ms + n * DAY_MS // 3 for n in range(3)]
+    assert [p.ts_ms for p in funding.payments[::2]] == due
     (first, second) = funding.payments[:2]
     assert (first.lots, second.lots) == (2000, -500)
     assert (first.fee_e16 > 0) == (first.rate_e8 > 0) == (second.fee_e16 < 0)
