@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from coincall_fast.sim import desk, engine
 from coincall_fast.sim.events import Filled, OrderChanged
 from coincall_fast.sim.orders import Order, Side, State
 from coincall_fast.sim.refusals import RefusedError
@@ -247,6 +248,15 @@ def test_a_refused_change_leaves_the_order_as_it_was(floor: Floor) -> None:
         assert floor.book()["bids"][0] == (264_295, 200)
 
 
+def test_a_changed_stop_is_no_larger_than_a_new_one(floor: Floor) -> None:
+    stop: dict[str, Any] = {"tradeType": 5, "triggerPrice": "20000", "qty": "0.1"}
+    assert floor.refused(**stop | {"qty": "120.001"}) == 10534
+    order = floor.place(**stop)
+    with pytest.raises(RefusedError) as caught:
+        floor.desk.modify(ANN, "futures", {"orderId": order.order_id, "qty": "120.001"})
+    assert (caught.value.refusal.code, order.lots) == (10534, 100)
+
+
 # Refusals
 
 
@@ -271,6 +281,11 @@ def test_a_refused_change_leaves_the_order_as_it_was(floor: Floor) -> None:
         ({"qty": "NaN"}, 40036),
         ({"qty": True}, 40036),
         ({"qty": "1E+400"}, 40036),
+        ({"qty": "1e999999999999999999"}, 40036),
+        ({"qty": "0.1000000000000000000000000000000001"}, 40036),  # no lot, however little over
+        ({"qty": "1_0"}, 40036),
+        ({"qty": " 1"}, 40036),
+        ({"qty": "\uff11"}, 40036),  # a digit, but not of JSON
         ({"qty": 1001}, 10534),
         ({"tradeType": 2, "price": None, "qty": 121}, 10534),
         ({"price": None}, 10530),
@@ -287,6 +302,7 @@ def test_a_refused_change_leaves_the_order_as_it_was(floor: Floor) -> None:
         ({"tradeType": 5, "price": None}, 10542),
         ({"clientOrderId": "one"}, 10573),
         ({"clientOrderId": 2**63}, 10573),
+        ({"clientOrderId": "9" * 5000}, 10573),
         ({"stp": 4}, 10573),
         ({"reduceOnly": 2}, 10573),
         ({"mmp": "perhaps"}, 10573),
@@ -314,6 +330,23 @@ def test_a_client_order_id_is_used_once(floor: Floor) -> None:
     floor.place(BOB, price="26429", clientOrderId=2**62)  # another user's is another's
     assert floor.refused(price="26429.05", clientOrderId=1) == 40035
     floor.place(price="26429", clientOrderId=1)  # what was refused has not used it up
+
+
+def test_client_order_ids_are_forgotten_with_their_orders(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_KEPT", 10)
+    monkeypatch.setattr(desk, "_SPARE_IDS", 10)
+    resting = floor.place(clientOrderId=0, price="500")
+    for number in range(1, 500):
+        order = floor.place(clientOrderId=number, price="500")
+        floor.desk.cancel(ANN, "futures", {"clientOrderId": number})
+        assert len(floor.desk._by_client) < 40
+    assert floor.refused(clientOrderId=0, price="500") == 10577
+    assert floor.refused(clientOrderId=499, price="500") == 10577
+    assert floor.desk.find(ANN, "futures", {"clientOrderId": 0}) is resting
+    assert floor.desk.find(ANN, "futures", {"clientOrderId": 499}) is order
+    floor.place(clientOrderId=1, price="500")
 
 
 def test_two_hundred_open_orders_and_no_more(floor: Floor) -> None:

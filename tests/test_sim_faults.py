@@ -12,7 +12,7 @@ import websocket
 
 from coincall_fast.sim import Exchange
 from coincall_fast.sim.clock import Clock
-from coincall_fast.sim.faults import Faults
+from coincall_fast.sim.faults import REST_KINDS, SOCKET_KINDS, Faults
 from sim_client import WAIT_S, Plain
 from sim_socket import Socket
 
@@ -48,6 +48,7 @@ def test_what_becomes_of_frames() -> None:
     assert frames("lose", skip=1, times=1) == [whole[0], *whole[2:]]
     assert frames("duplicate", skip=3) == [*whole, whole[3]]
     assert frames("reorder", skip=1, times=1) == [whole[0], whole[2], whole[1], whole[3]]
+    assert frames("reorder") == [whole[1], whole[0], whole[3], whole[2]]  # none is kept for ever
     cut, *rest = frames("truncate", times=1)
     assert rest == whole[1:]
     assert whole[0].startswith(cut)
@@ -61,6 +62,13 @@ def test_what_becomes_of_frames() -> None:
     assert faults.socket("frame", []).delay_ms == 42
 
 
+def test_a_frame_that_was_cut_short_may_be_spoilt_as_well() -> None:
+    faults = Faults()
+    faults.add(kind="truncate")
+    faults.add(kind="corrupt")
+    assert {len(faults.socket("x", []).frames[0]) for _ in range(9)} == {0}
+
+
 def test_a_fault_is_the_same_under_the_same_seed() -> None:
     def pattern(seed: int) -> list[str]:
         return frames("corrupt", 200, probability=0.3, seed=seed)
@@ -68,6 +76,20 @@ def test_a_fault_is_the_same_under_the_same_seed() -> None:
     assert pattern(1) == pattern(1) != pattern(2)
     struck = sum(a != f"frame {n}" for n, a in enumerate(pattern(1)))
     assert 30 < struck < 90
+
+
+@pytest.mark.parametrize("kind", SOCKET_KINDS + REST_KINDS)
+def test_every_kind_is_the_same_under_the_same_seed(kind: str) -> None:
+    """Whatever it does, to which frames or requests and where in them the seed alone decides."""
+
+    def pattern(seed: int) -> list[Any]:
+        faults, kept = Faults(), list[str]()
+        faults.add(kind=kind, probability=0.4, seed=seed, amount=500)
+        if kind in REST_KINDS:
+            return [bool(faults.rest("GET", PENDING)) for _ in range(100)]
+        return [faults.socket(f"frame {n}", kept) for n in range(100)]
+
+    assert pattern(1) == pattern(1) != pattern(2)
 
 
 def test_a_fault_strikes_only_what_it_is_meant_for() -> None:
@@ -87,7 +109,18 @@ def test_a_fault_strikes_only_what_it_is_meant_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [{"kind": "rain"}, {"kind": "lose", "when": "often"}, {"kind": "lose", "probability": 2}]
+    "how",
+    [
+        {"kind": "rain"},
+        {"kind": "lose", "when": "often"},
+        {"kind": "lose", "probability": 2},
+        {"kind": "lose", "times": "3"},
+        {"kind": "lose", "probability": "1"},
+        {"kind": "status"},
+        {"kind": "status", "amount": 99_999},
+        {"kind": "wait", "amount": "10"},
+        {"kind": "wait", "path": 3},
+    ],
 )
 def test_wrong_faults_are_told(how: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be|between"):
@@ -378,9 +411,54 @@ def test_faults_over_http(exchange: Exchange, client: Plain) -> None:
         assert socket.until(lambda frame: frame["d"]["ts"] > before + 50_000)
         post("cut")
         until_it_ends(socket)
-    post("freeze", on=True)
+    # Each kind is the one that Python would have ordered.
+    orders = [{"kind": kind, "amount": 200, "times": 0} for kind in SOCKET_KINDS + REST_KINDS]
+    here = Faults()
+    told = {str(post("faults", **how).json()["id"]): here.add(**how) for how in orders}
+    listed = requests.get(f"{url}/faults", timeout=WAIT_S).json()
+    assert listed == {there: here.listed()[number] for there, number in told.items()}
+    requests.delete(f"{url}/faults", timeout=WAIT_S)
+    assert requests.get(f"{url}/faults", timeout=WAIT_S).json() == {}
+    post("skew", ms=20_000)
+    assert client.get(PENDING)["code"] == 10557
+    post("skew", ms=0)
+    assert client.get(PENDING)["code"] == 0
+    post("freeze")
+    book = "/open/futures/order/orderbook/v1/BTCUSD"
+    before = client.get(book)["data"]
+    post("skip", ms=600_000)
+    assert client.get(book)["data"] == before
     post("freeze", on=False)
+    post("skip", ms=600_000)
+    assert client.get(book)["data"] != before
     assert post("rain").status_code == 404
     assert post("faults", kind="rain").status_code == 400
     assert post("skip").status_code == 400
     assert requests.post(f"{url}/skip", data="{", timeout=WAIT_S).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("skip", '{"ms": 0.5}'),
+        ("skip", '{"ms": NaN}'),
+        ("skip", '{"ms": -1}'),
+        ("skip", '{"ms": 1000000000000000000}'),
+        ("skew", '{"ms": 0.5}'),
+        ("skew", '{"ms": 1e300}'),
+        ("silence", '{"symbol": "BTCUSDT"}'),
+        ("stall", '{"on": "no"}'),
+        ("restart", '{"keep_state": 0}'),
+        ("faults", '{"kind": "wait", "amount": "10"}'),
+        ("faults", "[]"),
+    ],
+)
+def test_wrong_orders_are_refused_and_do_nothing(
+    exchange: Exchange, client: Plain, verb: str, body: str
+) -> None:
+    assert (
+        requests.post(f"{exchange.rest_url}/sim/{verb}", data=body, timeout=10).status_code == 400
+    )
+    assert client.get("/open/user/info/v1")["code"] == 0
+    with listening(exchange) as socket:
+        assert socket.push(32)["d"]["s"] == FUTURE

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from coincall_fast.sim.accounts import FEES, MODEL
-from coincall_fast.sim.events import PositionChanged
+from coincall_fast.sim.events import BalanceChanged, PositionChanged
 from coincall_fast.sim.funding import Funding
 from coincall_fast.sim.guards import Mmp
 from coincall_fast.sim.margin import Summary, position_margin, summarise
@@ -93,6 +93,23 @@ def test_open_orders_hold_margin(floor: Floor) -> None:
     assert worth(floor).initial == before
 
 
+def test_the_balance_is_told_whenever_the_margin_changes(floor: Floor) -> None:
+    def told() -> bool:
+        found = BalanceChanged(ANN) in floor.events
+        floor.events.clear()
+        return found
+
+    limit = floor.place(price="500")
+    assert told()
+    stop = floor.place(tradeType=5, triggerPrice="20000")
+    assert told()
+    for order, change in ((limit, {"price": "600"}), (limit, {"qty": "0.05"}), (stop, {"qty": 1})):
+        floor.desk.modify(ANN, "futures", {"orderId": order.order_id} | change)
+        assert told()
+    floor.desk.cancel(ANN, "futures", {"orderId": limit.order_id})
+    assert told()
+
+
 def test_nobody_can_spend_more_than_he_has() -> None:
     floor = Floor(cash=1_000)
     floor.quote(FUTURE, [(264_290, 50_000)], [(264_300, 50_000)])
@@ -103,6 +120,28 @@ def test_nobody_can_spend_more_than_he_has() -> None:
     floor.place(BOB, tradeType=2, qty="0.15")
     assert floor.refused(BOB, tradeType=2, qty="0.05") == 10529
     floor.place(BOB, tradeType=2, qty="0.15", tradeSide=2)  # closing needs nothing
+
+
+def test_a_low_price_does_not_sell_on_credit() -> None:
+    """It trades at what is bid, so that is what the order holds."""
+    floor = Floor(cash=1_000)
+    floor.quote(FUTURE, [(264_290, 50_000)], [(264_300, 50_000)])
+    assert floor.refused(tradeSide=2, price="0.1", qty="1") == 10529  # 5286 at five times
+    floor.place(tradeSide=2, price="0.1", qty="0.18")
+    assert worth(floor).margin_balance >= worth(floor).initial
+
+
+def test_a_position_is_closed_once() -> None:
+    """The second order that would close it opens another one, and holds the margin for it."""
+    floor = Floor(cash=1_000)
+    floor.quote(FUTURE, [(264_290, 50_000)], [(264_300, 50_000)])
+    floor.place(tradeType=2, qty="0.1")
+    before = worth(floor).initial
+    floor.place(tradeSide=2, qty="0.1", price="30000")
+    assert worth(floor).initial == before
+    floor.place(tradeSide=2, qty="0.01", price="30000")
+    assert dollars(worth(floor).initial - before) == 30_000 * Decimal("0.01") / 5
+    assert floor.refused(tradeSide=2, qty="0.1", price="30000") == 10529
 
 
 def test_leverage_cannot_be_changed_under_an_order_or_a_position(floor: Floor) -> None:
@@ -203,6 +242,9 @@ def test_funding_is_paid_three_times_a_day_and_adds_up(floor: Floor) -> None:
     for user in (ANN, BOB):
         paid = sum(p.fee_e16 for p in funding.payments if p.user_id == user)
         assert floor.desk.account(user).cash_e16 == cash[user] - paid
+    # The last two came in one gap, and each was due at its own time.
+    due = [first_ms + n * DAY_MS // 3 for n in range(3)]
+    assert [p.ts_ms for p in funding.payments[::2]] == due
     (first, second) = funding.payments[:2]
     assert (first.lots, second.lots) == (2000, -500)
     assert (first.fee_e16 > 0) == (first.rate_e8 > 0) == (second.fee_e16 < 0)

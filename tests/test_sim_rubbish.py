@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from coincall_fast.sim.venue import Venue
 from coincall_fast.sim.verbs import Call
 
 FUTURE = "BTCUSD"
+JSON = "application/json"
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,9 @@ def symbols(venue: Venue) -> list[str]:
 
 AWKWARD: list[Any] = [
     *("", " ", "1E+400", "-0", "1e-400", "٣", "²", "0x10", "1_000", " 1", "NaN", "-Infinity"),
+    *("007", "9" * 5000, "1e999999999999999999", "\ud800", 2**63 - 1),
     *(None, True, False, -1, 2**63, 2**70, 1.5, -0.0, float("inf"), float("nan")),
-    *([], [None], [[]], {}, {"a": None}),
+    *([], [None], [[]], {}, {"a": None}, ["²"], ["9" * 5000]),
 ]
 RUBBISH = st.one_of(
     st.none(),
@@ -135,6 +138,9 @@ def test_one_awkward_value_at_a_time(venue: Venue, endpoint: Endpoint) -> None:
             ask(venue, endpoint, path, fields)
             if "/batch" in endpoint.path:
                 ask(venue, endpoint, path, {"orders": [fields]})
+            if field == "start":
+                for period in ("w1", "mn1"):  # which ask the calendar
+                    ask(venue, endpoint, path, fields | {"period": period})
 
 
 @given(
@@ -160,6 +166,15 @@ def test_every_message_is_answered(message: Any) -> None:
         json.loads(session.receive(text, 1.0).text)
 
 
+@pytest.mark.parametrize("end", [5.0, [5], {}, "5", True])
+def test_a_chain_is_asked_for_by_a_whole_number(end: Any) -> None:
+    session = Session(Catalog("options", {"BTCUSD"}, {("BTCUSD", 5), ("BTCUSD", 1)}), Rules(), 0.0)
+    payload = {"symbol": "BTCUSD", "end": end}
+    request = {"action": "subscribe", "dataType": "tOption", "payload": payload}
+    reply = session.receive(json.dumps(request), 1.0)
+    assert (json.loads(reply.text)["code"], reply.subscribe) == (10579, ())
+
+
 @pytest.mark.parametrize(
     ("path", "body", "content_type", "status"),
     [
@@ -167,6 +182,8 @@ def test_every_message_is_answered(message: Any) -> None:
         ("/open/futures/order/create/v1", b"{}", "application/json; charset=klingon", 200),
         ("/open/futures/order/create/v1", b"{}", "", 200),
         ("/open/futures/order/create/v1", b"[" * 50_000, "application/json", 200),
+        ("/open/futures/order/create/v1", b'{"a":' + b"[" * 500 + b"]" * 500 + b"}", JSON, 200),
+        ("/open/futures/order/create/v1", b'{"symbol":"\\ud800"}', JSON, 200),
         ("/open/futures/order/create/v1", b" " * 3_000_000, "application/json", 413),
         ("/open/option/order/cancelOpenOrders/v1/%FF%00", None, "", 200),
         ("/open/option/get/v1/%E2%82?endTime=%FF&endTime=%zz", None, "", 200),
@@ -180,7 +197,10 @@ def test_rubbish_over_http(
 ) -> None:
     method = "DELETE" if body == "DELETE" else "GET" if body is None else "POST"
     data = body if isinstance(body, bytes) else None
-    headers = {"Content-Type": content_type} if content_type else {}
+    # Of a known key, so that it gets as far as its signature.
+    headers = {"X-CC-APIKEY": exchange.api_key, "ts": str(time.time_ns() // 1_000_000)}
+    if content_type:
+        headers["Content-Type"] = content_type
     answer = http.request(method, exchange.rest_url + path, data=data, headers=headers, timeout=10)
     assert answer.status_code == status
     # And it still stands.

@@ -125,6 +125,7 @@ def test_bars_are_made_of_the_trades_and_have_no_holes() -> None:
         (104, 104, 104, 104, 0),
     ]
     assert made.bars("BTCUSD", "m1", first + 60_001, first + 5 * MINUTE_MS) == bars[2:]
+    assert made.bars("BTCUSD", "m1", first + 1, first + 5 * MINUTE_MS) == bars[1:]
     (hour,) = made.bars("BTCUSD", "h1", first // 3_600_000 * 3_600_000, first)
     assert (hour.open, hour.high, hour.low, hour.close, hour.lots) == (100, 105, 99, 104, 7)
     assert hour.tick_lots == 101 * 2 + 99 + 105 * 3 + 104
@@ -133,15 +134,49 @@ def test_bars_are_made_of_the_trades_and_have_no_holes() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3 * DAY_MS), st.integers(1, 9), st.integers(1, 9))))
 def test_bars_of_every_period_hold_all_that_traded(trades: list[tuple[int, int, int]]) -> None:
     made = tape(*sorted(trades))
-    for period in PERIODS[3:]:
+    for period in PERIODS[4:]:
         bars = made.bars("BTCUSD", period, START_MS - 100 * DAY_MS, START_MS + 4 * DAY_MS)
         assert sum(bar.lots for bar in bars) == sum(lots for _, _, lots in trades)
         assert all(a.close == b.open for a, b in pairwise(bars))
+    for period in PERIODS[2:4]:  # minutes are kept for two days
+        bars = made.bars("BTCUSD", period, START_MS - DAY_MS, START_MS + 4 * DAY_MS)
+        late = [t for t in trades if START_MS + t[0] >= bars[0].start_ms]
+        assert sum(bar.lots for bar in bars) == sum(lots for _, _, lots in late)
+        assert all(a.close == b.open for a, b in pairwise(bars))
+        last_ms = START_MS + max((t[0] for t in trades), default=0)
+        assert bars[0].start_ms <= last_ms - DAY_MS + 30 * MINUTE_MS
     day = made.day("BTCUSD", START_MS + 3 * DAY_MS)
     recent = [
         t for t in trades if (START_MS + t[0]) // MINUTE_MS * MINUTE_MS > START_MS + 2 * DAY_MS
     ]
     assert day.lots == sum(lots for _, _, lots in recent)
+
+
+def test_the_tape_of_a_long_run_is_bounded() -> None:
+    """A trade a minute for ten days: hours hold what the minutes no longer do."""
+    made = tape(*((n * MINUTE_MS, 100 + n % 7, 1 + n % 3) for n in range(10 * 1440)))
+    line = made._lines["BTCUSD"]
+    assert len(line.minutes) + len(line.hours) < 2 * 1440 + 10 * 24
+    bars = made.bars("BTCUSD", "h4", START_MS, START_MS + 11 * DAY_MS)
+    for bar in bars[:60]:
+        count, first = 240, (bar.start_ms - START_MS // MINUTE_MS * MINUTE_MS) // MINUTE_MS
+        inside = range(first, min(first + count, 10 * 1440))
+        if inside:
+            assert bar.lots == sum(1 + n % 3 for n in inside)
+            assert (bar.close, bar.high, bar.low) == (100 + inside[-1] % 7, 106, 100)
+    minutes = made.bars("BTCUSD", "m1", 0, START_MS + 10 * DAY_MS)
+    assert (minutes[0].open, minutes[1].open) == (minutes[0].low, minutes[0].close)
+
+
+def test_the_last_day_is_not_added_up_for_every_ticker() -> None:
+    made = tape((0, 101, 2), (70_000, 99, 1))
+    now_ms = START_MS // MINUTE_MS * MINUTE_MS + 2 * MINUTE_MS
+    day = made.day("BTCUSD", now_ms)
+    assert made.day("BTCUSD", now_ms + MINUTE_MS - 1) is day
+    future = list_instruments(START_MS)[0]
+    made.add(Print(9, future.symbol, 120, 5, Side.BUY, START_MS + 71_000))
+    assert made.day("BTCUSD", now_ms)[1:6] == (100, 120, 99, 120, 8)
+    assert made.day("BTCUSD", now_ms + DAY_MS).lots == 0
 
 
 def test_periods_of_the_calendar() -> None:

@@ -134,8 +134,8 @@ def _is_signed(key: Key, prehashes: list[str], sign: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    # What the other side sent need not be valid text.
-    return text.encode("utf-8", "surrogateescape")
+    # What the other side sent need not be valid text: "\ud800" is JSON, too.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _parse(raw_query: str) -> dict[str, str]:

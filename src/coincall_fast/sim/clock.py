@@ -4,6 +4,13 @@ import time
 
 __all__ = ["Clock"]
 
+_MAX_MS = 10 * 366 * 86_400_000  # ten years: calendars end, and each funding on the way takes time
+
+
+def _check(ms: int) -> None:
+    if type(ms) is not int or abs(ms) > _MAX_MS:
+        raise ValueError(f"{ms!r}: must be whole milliseconds, and at most ten years")
+
 
 class Clock:
     """`wall_ms` is this machine's, give or take the skew; the market's may run fast or jump.
@@ -32,6 +39,7 @@ class Clock:
 
     def skew(self, skew_ms: int) -> None:
         """Sets how far the wall clock is off; the market's goes on from where it is."""
+        _check(skew_ms)
         moved_ms = skew_ms - self.skew_ms
         self.skew_ms = skew_ms
         self._began_ms += moved_ms
@@ -39,6 +47,7 @@ class Clock:
 
     def skip(self, by_ms: int) -> None:
         """Jumps ahead."""
+        _check(by_ms)
         if by_ms < 0:
             raise ValueError("time does not go back")
         self._skipped_ms += by_ms

@@ -33,12 +33,12 @@ class Control:
         self._verbs: dict[str, Callable[[dict[str, Any]], Any]] = {
             "faults": lambda how: {"id": faults.add(**how)},
             "cut": lambda _: cut(),
-            "stall": lambda how: self.stall(how.get("on", True)),
-            "silence": lambda how: self.silence(how["symbol"], how.get("on", True)),
-            "freeze": lambda how: self.freeze(how.get("on", True)),
+            "stall": lambda how: self.stall(_flag(how, "on")),
+            "silence": lambda how: self.silence(how["symbol"], _flag(how, "on")),
+            "freeze": lambda how: self.freeze(_flag(how, "on")),
             "skip": lambda how: self.skip(how["ms"]),
             "skew": lambda how: self.skew(how["ms"]),
-            "restart": lambda how: restart(how.get("keep_state", True)),
+            "restart": lambda how: restart(_flag(how, "keep_state")),
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -55,6 +55,8 @@ class Control:
         self._feed.is_stalled = on
 
     def silence(self, symbol: str, on: bool = True) -> None:
+        if symbol not in self._venue.engine.market.instruments:
+            raise ValueError(f"symbol {symbol!r} is not listed")
         (self._feed.silenced.add if on else self._feed.silenced.discard)(symbol)
 
     def freeze(self, on: bool = True) -> None:
@@ -86,3 +88,11 @@ class Control:
             return web.json_response(verb(how) or {})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise web.HTTPBadRequest(text=f"{type(error).__name__}: {error}") from error
+
+
+def _flag(how: dict[str, Any], name: str) -> bool:
+    """True unless it is told; "no" is not an answer."""
+    flag = how.get(name, True)
+    if not isinstance(flag, bool):
+        raise TypeError(f"{name}={flag!r}: must be true or false")
+    return flag

@@ -12,7 +12,7 @@ from .engine import Engine
 from .events import Event, Filled
 from .guards import Countdowns, Mmps, is_watched
 from .instruments import LIMITS, OPTIONS, PAIRS, Instrument
-from .margin import order_margin, summarise
+from .margin import order_margins, summarise
 from .orders import Kind, Order, State, TimeInForce
 from .refusals import RefusedError
 from .tickets import Ticket, change, find_instrument, integer, ticket
@@ -21,6 +21,7 @@ __all__ = ["USUAL", "Customs", "Desk", "PostOnly"]
 
 _STOPS = (Kind.STOP_LIMIT, Kind.STOP_MARKET)
 _MAX_LEVERAGE = 100
+_SPARE_IDS = 1_000  # client order ids of forgotten orders, before they are looked for
 
 Fields = Mapping[str, Any]
 PostOnly = Literal["cancel", "refuse"]
@@ -95,7 +96,7 @@ class Desk:
             raise RefusedError(refusals.WRONG_PRICE)
         self._check_funds(order)
         if asked.client_id is not None:
-            self._by_client[user_id, product, asked.client_id] = order.order_id
+            self._remember(order)
         self.engine.submit(order)
         self.protect()
         return order
@@ -214,6 +215,15 @@ class Desk:
             updated_ms=self.engine.now_ms,
         )
 
+    def _remember(self, order: Order) -> None:
+        """Client order ids are known for as long as their orders are."""
+        assert order.client_id is not None
+        known = self.engine.orders
+        if len(self._by_client) > 2 * len(known) + _SPARE_IDS:
+            kept = {key: order_id for key, order_id in self._by_client.items() if order_id in known}
+            self._by_client = kept
+        self._by_client[order.user_id, order.instrument.product, order.client_id] = order.order_id
+
     def _check_client_id(self, user_id: int, product: str, client_id: int | None) -> None:
         if client_id is None or (user_id, product, client_id) not in self._by_client:
             return
@@ -245,7 +255,7 @@ class Desk:
         valuation = self.engine.valuation
         replaced = {id(other) for other in instead_of}
         others = [o for o in self.engine.open_orders(order.user_id) if id(o) not in replaced]
-        needed = order_margin(order, account, valuation)
+        needed = order_margins([*others, order], account, valuation)[order.order_id]
         if needed and needed > summarise(account, others, valuation).available:
             raise RefusedError(refusals.NO_FUNDS)
 

@@ -120,9 +120,10 @@ class Engine:
             order.state = State.WAITING
             self._waiting[order.order_id] = order
             self._tell_order(order)
-            return
-        self._tell_order(order)
-        self._match(order)
+        else:
+            self._tell_order(order)
+            self._match(order)
+        self._tell_margin(order)
 
     def cancel(self, order: Order, state: State = State.CANCELED) -> None:
         """Ends an open order."""
@@ -145,6 +146,7 @@ class Engine:
         self._tell_order(order)
         if not keeps_place:
             self._match(order)
+        self._tell_margin(order)
 
     def crosses(self, order: Order) -> bool:
         """Whether an order would trade at once."""
@@ -300,6 +302,11 @@ class Engine:
         self, order: Order, match: tuple[int, int] | None = None, is_taker: bool = False
     ) -> None:
         self.tell(OrderChanged(copy(order), match, is_taker))
+
+    def _tell_margin(self, order: Order) -> None:
+        """What still stands holds margin; whatever ended or traded has told of it already."""
+        if order.state.is_open:
+            self.tell(BalanceChanged(order.user_id))
 
     def tell(self, event: Event) -> None:
         for listener in self.listeners:

@@ -6,6 +6,7 @@ A socket's fault strikes frames that are on their way out; a request's fault str
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from random import Random
+from types import NoneType
 from typing import Any
 
 __all__ = ["REST_KINDS", "SOCKET_KINDS", "WHENS", "Fault", "Faults", "Outgoing"]
@@ -13,6 +14,13 @@ __all__ = ["REST_KINDS", "SOCKET_KINDS", "WHENS", "Fault", "Faults", "Outgoing"]
 SOCKET_KINDS = ("lose", "delay", "duplicate", "reorder", "truncate", "corrupt", "cut", "half_open")
 REST_KINDS = ("status", "code", "wait", "hang_up")
 WHENS = ("before", "between", "after")
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "probability": (float, int),
+    "times": (int, NoneType),
+    **dict.fromkeys(("skip", "amount", "seed"), (int,)),
+    **dict.fromkeys(("symbol", "path", "method"), (str,)),
+}
 
 
 @dataclass(slots=True)
@@ -53,6 +61,11 @@ class Fault:
         if self.kind not in SOCKET_KINDS + REST_KINDS:
             known = ", ".join(SOCKET_KINDS + REST_KINDS)
             raise ValueError(f"kind={self.kind!r}: must be one of {known}")
+        for name, kinds in _TYPES.items():
+            if type(value := getattr(self, name)) not in kinds:
+                raise ValueError(f"{name}={value!r}: must be of another type")
+        if self.kind == "status" and not 200 <= self.amount < 600:
+            raise ValueError(f"amount={self.amount}: an HTTP status must be from 200 to 599")
         if self.when not in WHENS:
             raise ValueError(f"when={self.when!r}: must be one of {', '.join(WHENS)}")
         if not 0.0 <= self.probability <= 1.0:
@@ -156,7 +169,7 @@ def _strike(fault: Fault, out: Outgoing, kept: list[str]) -> None:
             out.delay_ms += fault.amount
         case "duplicate":
             out.frames *= 2
-        case "reorder":
+        case "reorder" if not kept:  # what is kept back goes behind the next frame, come what may
             kept += out.frames
             out.frames = []
         case "truncate":
@@ -170,5 +183,7 @@ def _strike(fault: Fault, out: Outgoing, kept: list[str]) -> None:
 
 
 def _corrupted(frame: str, place: int) -> str:
-    """With one character changed, which is still a text message."""
+    """With one character changed, which is still a text message; of nothing, nothing is left."""
+    if not frame:
+        return frame
     return frame[:place] + chr(33 + (ord(frame[place]) - 32) % 94) + frame[place + 1 :]

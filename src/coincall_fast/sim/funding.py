@@ -24,7 +24,7 @@ class Payment(NamedTuple):
     lots: int
     fee_e16: int
     rate_e8: int
-    ts_ms: int
+    ts_ms: int  # when it was due
 
 
 class Funding:
@@ -73,7 +73,7 @@ class Funding:
                     position.lots,
                     fee_e16,
                     rate_e8,
-                    engine.now_ms,
+                    due_ms,
                 )
             )
             engine.tell(BalanceChanged(account.user_id))

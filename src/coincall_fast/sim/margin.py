@@ -18,7 +18,7 @@ __all__ = [
     "DEFAULT_LEVERAGE",
     "Summary",
     "liquidation_e8",
-    "order_margin",
+    "order_margins",
     "position_margin",
     "summarise",
     "upnl",
@@ -61,18 +61,35 @@ def leverage(account: Account, instrument: Instrument) -> int:
     return account.leverage.get(instrument.symbol, DEFAULT_LEVERAGE)
 
 
-def order_margin(order: Order, account: Account, valuation: Valuation) -> int:
-    """What an order holds for the part of it that would open a position."""
-    instrument = order.instrument
-    lots = order.remaining - min(order.remaining, account.reducible(instrument, order.side))
-    price = order.price
-    if price is None:
-        price = -(-valuation.mark_e8(instrument) // instrument.tick_e8)
-    value = value_e16(instrument, price, lots)
+def order_margins(
+    orders: Iterable[Order], account: Account, valuation: Valuation
+) -> dict[int, int]:
+    """What each order holds, by its id: for the part of it that would open a position.
+
+    A position is closed once: the first orders to close it hold nothing, those behind them do.
+    """
+    margins: dict[int, int] = {}
+    left: dict[tuple[str, Side], int] = {}  # of positions, that nobody would close yet
+    for order in orders:
+        key = order.instrument.symbol, order.side
+        reducible = left.get(key)
+        if reducible is None:
+            reducible = account.reducible(order.instrument, order.side)
+        closing = min(order.remaining, reducible)
+        left[key] = reducible - closing
+        margins[order.order_id] = _opening(order, order.remaining - closing, account, valuation)
+    return margins
+
+
+def _opening(order: Order, lots: int, account: Account, valuation: Valuation) -> int:
+    instrument, price = order.instrument, order.price
+    mark = -(-valuation.mark_e8(instrument) // instrument.tick_e8)
     if instrument.product != OPTIONS:
-        return value // leverage(account, instrument)
+        if price is None or (order.side is Side.SELL and price < mark):
+            price = mark  # a low price sells at what is bid, not at that
+        return value_e16(instrument, price, lots) // leverage(account, instrument)
     if order.side is Side.BUY:
-        return value
+        return value_e16(instrument, mark if price is None else price, lots)
     return _short_option(instrument, lots, valuation, maintenance=False)
 
 
@@ -94,7 +111,7 @@ def summarise(account: Account, orders: Iterable[Order], valuation: Valuation) -
             futures_upnl += gain
         initial += position_margin(position, account, valuation)
         maintenance += position_margin(position, account, valuation, maintenance=True)
-    initial += sum(order_margin(order, account, valuation) for order in orders)
+    initial += sum(order_margins(orders, account, valuation).values())
     balance = account.cash_e16 + futures_upnl
     return Summary(
         cash=account.cash_e16,

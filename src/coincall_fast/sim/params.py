@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 
 __all__ = ["canonical", "from_form", "from_json", "from_query"]
 
+_MAX_DEPTH = 32
+
 
 class _Digits(str):
     """A JSON number as it came."""
@@ -27,7 +29,18 @@ def from_json(body: str) -> dict[str, Any] | None:
         parsed = json.loads(body, parse_int=_Digits, parse_float=_Digits, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    return parsed if isinstance(parsed, dict) else None
+    return parsed if isinstance(parsed, dict) and not _is_deep(parsed) else None
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether it is nested deeper than any request, and than `_nested` could follow."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        inner = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [item for items in inner for item in items if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def from_form(body: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .market import SCALE
 from .numerals import NO_IV, decimal_text, fixed, plain
 from .refusals import RefusedError
 from .rest_orders import Fields, display_name
-from .tape import PERIODS
+from .tape import PERIODS, period_start_ms
 from .ticker import implied_vol, open_interest_e8, quote, ticker
 from .tickets import integer
 from .venue import Venue
@@ -175,9 +175,11 @@ def klines(venue: Venue, product: str, symbol: str, fields: Fields) -> list[dict
         raise RefusedError(refusals.wrong("period"))
     start_ms, end_ms = integer(fields, "start"), integer(fields, "end")
     # No bar is older than the exchange, but the one that it began in is whole.
-    began = venue.engine.tape.bar(symbol, period, venue.engine.market.start_ms).start_ms
+    began = period_start_ms(period, venue.engine.market.start_ms)
     first = max(began, start_ms or 0)
     last = min(venue.now_ms, venue.now_ms if end_ms is None else end_ms)
+    if first > last:  # perhaps so far off that the calendar does not reach it
+        return []
     return [
         {
             "open": plain(bar.open * listed.tick_e8),

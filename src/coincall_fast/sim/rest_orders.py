@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from . import refusals
 from .events import Filled
 from .instruments import FUTURES, OPTIONS, PAIRS, Instrument
-from .margin import leverage, order_margin
+from .margin import leverage, order_margins
 from .numerals import Numeral, fixed, plain, rounded
 from .orders import Kind, Order, TimeInForce
 from .refusals import RefusedError
@@ -50,8 +50,10 @@ def pending(venue: Venue, user_id: int, product: str, fields: Fields) -> dict[st
             raise RefusedError(refusals.wrong("currency"))
         orders = [order for order in orders if order.instrument.pair.base == currency]
     rows, pages = page(orders[::-1], fields)
+    everything = venue.engine.open_orders(user_id)
+    margins = order_margins(everything, venue.desk.account(user_id), venue.engine.valuation)
     return {
-        "list": [_pending_row(venue, order) for order in rows],
+        "list": [_pending_row(venue, order, margins[order.order_id]) for order in rows],
         "pageTotal": pages,
         "total": len(orders),
     }
@@ -136,9 +138,8 @@ def _cursor(
     }
 
 
-def _pending_row(venue: Venue, order: Order) -> dict[str, Any]:
-    account = venue.desk.account(order.user_id)
-    margin = rounded(order_margin(order, account, venue.engine.valuation))
+def _pending_row(venue: Venue, order: Order, margin_e16: int) -> dict[str, Any]:
+    margin = rounded(margin_e16)
     row = {"id": order.order_id} | _ids(order)
     sizes = _sizes(order)
     before = {name: sizes[name] for name in ("qty", "remainQty", "fillQty", "price", "avgPrice")}

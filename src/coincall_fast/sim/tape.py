@@ -1,20 +1,26 @@
-"""What has traded: the public trades of each symbol, and the bars they make."""
+"""What has traded: the public trades of each symbol, and the bars they make.
+
+All of it is bounded: trades by number, minutes by age. What is older is kept by the hour.
+"""
 
 from collections import deque
 from datetime import UTC, datetime
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 from .instruments import Instrument
 from .orders import Side
 
-__all__ = ["PERIODS", "Bar", "Print", "Tape"]
+__all__ = ["PERIODS", "Bar", "Print", "Tape", "period_start_ms"]
 
 _KEPT = 200  # trades of a symbol
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
-_KEPT_MINUTES = 45 * 1440
+_HOUR_MS = 60 * _MINUTE_MS
+_KEPT_MINUTES_MS = 2 * _DAY_MS
+_KEPT_HOURS = 400 * 24
 
-# The periods of equal length; those of the calendar are in `_start_ms`.
+# The periods of equal length; those of the calendar are in `period_start_ms`.
 _LENGTH_MS = {
     "m1": _MINUTE_MS,
     "m5": 5 * _MINUTE_MS,
@@ -75,12 +81,30 @@ class Bar(NamedTuple):
 class _Line:
     """The tape of one symbol."""
 
-    __slots__ = ("first", "last", "minutes", "prints")
+    __slots__ = ("day", "day_of", "first", "hours", "last", "minutes", "minutes_from_ms", "prints")
 
     def __init__(self, price: int) -> None:
-        self.first = self.last = price
+        self.first = self.last = price  # before all bars, and now
         self.prints: deque[Print] = deque(maxlen=_KEPT)
-        self.minutes: deque[Bar] = deque(maxlen=_KEPT_MINUTES)  # those in which something traded
+        # Those in which something traded; the hours end where the minutes begin.
+        self.minutes: deque[Bar] = deque()
+        self.hours: deque[Bar] = deque()
+        self.minutes_from_ms = 0
+        self.day: Bar | None = None
+        self.day_of: tuple[int, Bar | None] = (-1, None)  # the minute and the bar it was made at
+
+    def age(self, now_ms: int) -> None:
+        """Keeps minutes that are too old by the hour, and forgets hours that are."""
+        while self.minutes[0].start_ms < now_ms - _KEPT_MINUTES_MS:
+            minute = self.minutes.popleft()
+            self.minutes_from_ms = minute.start_ms + _MINUTE_MS
+            hour_ms = minute.start_ms // _HOUR_MS * _HOUR_MS
+            if self.hours and self.hours[-1].start_ms == hour_ms:
+                self.hours[-1] = self.hours[-1].joined(minute)
+            else:
+                self.hours.append(minute._replace(start_ms=hour_ms))
+        while len(self.hours) > _KEPT_HOURS:
+            self.first = self.hours.popleft().close
 
 
 class Tape:
@@ -103,6 +127,7 @@ class Tape:
             before = line.minutes[-1].close if line.minutes else line.first
             bar = Bar(start_ms, before, before, before, before, 0)
             line.minutes.append(bar.with_trade(trade.price, trade.lots))
+            line.age(start_ms)
 
     def prints(self, symbol: str) -> list[Print]:
         """The latest trades, newest first."""
@@ -114,37 +139,39 @@ class Tape:
     def day(self, symbol: str, now_ms: int) -> Bar:
         """The last 24 hours."""
         line = self._lines[symbol]
-        bar = None
-        for minute in reversed(line.minutes):
-            if minute.start_ms <= now_ms - _DAY_MS:
-                break
-            bar = minute if bar is None else minute.joined(bar)
-        return bar or Bar(now_ms - _DAY_MS, line.last, line.last, line.last, line.last, 0)
+        # Every ticker asks for it, and it is the same until a minute ends or something trades.
+        now_of = (now_ms // _MINUTE_MS, line.minutes[-1] if line.minutes else None)
+        if line.day is None or line.day_of != now_of:
+            line.day, line.day_of = _day(line, now_ms), now_of
+        return line.day
 
     def bar(self, symbol: str, period: str, now_ms: int) -> Bar:
         """The bar of the current period, flat at the last price where nothing has traded in it."""
-        bars = self.bars(symbol, period, _start_ms(period, now_ms), now_ms)
+        bars = self.bars(symbol, period, period_start_ms(period, now_ms), now_ms)
         return bars[-1]
 
     def bars(self, symbol: str, period: str, start_ms: int, end_ms: int) -> list[Bar]:
         """The bars that begin from `start_ms` to `end_ms`, without holes."""
         line = self._lines[symbol]
-        traded: dict[int, Bar] = {}
-        close = line.first
-        for minute in line.minutes:
-            start = _start_ms(period, minute.start_ms)
-            if start > end_ms:
-                break
-            if start < _start_ms(period, start_ms):
-                close = minute.close
-            elif start in traded:
-                traded[start] = traded[start].joined(minute)
-            else:
-                traded[start] = minute._replace(start_ms=start)
-        bars = []
-        at_ms = _start_ms(period, start_ms)
+        if _LENGTH_MS.get(period, _DAY_MS) < _HOUR_MS:
+            start_ms = max(start_ms, line.minutes_from_ms)
+        at_ms = period_start_ms(period, start_ms)
         if at_ms < start_ms:
             at_ms = _next_ms(period, at_ms)
+        traded: dict[int, Bar] = {}
+        close = line.first
+        for part in chain(line.hours, line.minutes):
+            if part.start_ms < at_ms:
+                close = part.close
+                continue
+            start = period_start_ms(period, part.start_ms)
+            if start > end_ms:
+                break
+            if start in traded:
+                traded[start] = traded[start].joined(part)
+            else:
+                traded[start] = part._replace(start_ms=start)
+        bars = []
         while at_ms <= end_ms:
             bar = traded.get(at_ms) or Bar(at_ms, close, close, close, close, 0)
             close = bar.close
@@ -153,7 +180,24 @@ class Tape:
         return bars
 
 
-def _start_ms(period: str, time_ms: int) -> int:
+def _day(line: _Line, now_ms: int) -> Bar:
+    """The last 24 hours; of nothing, the last price."""
+    since_ms = now_ms - _DAY_MS
+    bars = list(takewhile(lambda bar: bar.start_ms > since_ms, reversed(line.minutes)))
+    if not bars:
+        return Bar(since_ms, line.last, line.last, line.last, line.last, 0)
+    return Bar(
+        bars[-1].start_ms,
+        bars[-1].open,
+        max(bar.high for bar in bars),
+        min(bar.low for bar in bars),
+        bars[0].close,
+        sum(bar.lots for bar in bars),
+        sum(bar.tick_lots for bar in bars),
+    )
+
+
+def period_start_ms(period: str, time_ms: int) -> int:
     """When the period that `time_ms` lies in began."""
     if period in _LENGTH_MS:
         length = _LENGTH_MS[period]
@@ -171,4 +215,4 @@ def _next_ms(period: str, start_ms: int) -> int:
     if period == "w1":
         return start_ms + 7 * _DAY_MS
     days = 31 if period == "mn1" else 100
-    return _start_ms(period, start_ms + days * _DAY_MS)
+    return period_start_ms(period, start_ms + days * _DAY_MS)

@@ -1,7 +1,8 @@
 """Requests to trade, as they come: checked field by field, refused with the table's codes."""
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from . import refusals
@@ -20,6 +21,9 @@ _UNPRICED = {Kind.MARKET, Kind.STOP_MARKET}
 _TIFS = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 _STPS = {0: Stp.BOTH, 1: Stp.MAKER, 2: Stp.TAKER, 3: Stp.BOTH}
 _MAX_INT = 2**63 - 1
+_INTEGER = re.compile(r"[0-9]{1,19}")
+# As JSON and Java write them; longer than any that means something here.
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 Fields = Mapping[str, Any]
 
@@ -56,10 +60,7 @@ def ticket(fields: Fields, product: str, market: Market) -> Ticket:
     if fields.get("qty") in (None, ""):
         raise RefusedError(refusals.NO_QUANTITY)
     size = lots(fields["qty"], instrument)
-    limits = LIMITS[product]
-    most = limits.market_max_qty if kind in _UNPRICED else limits.limit_max_qty
-    if size * instrument.lot_e8 > most * SCALE:
-        raise RefusedError(refusals.TOO_LARGE)
+    _check_size(size, kind, instrument)
     return Ticket(
         instrument,
         side,
@@ -76,15 +77,13 @@ def ticket(fields: Fields, product: str, market: Market) -> Ticket:
 
 
 def change(fields: Fields, instrument: Instrument, kind: Kind) -> Change:
-    """The new size and price of a modification. Its size may be 0: `Engine.modify` knows more."""
+    """The new size and price of a modification."""
     qty, price = fields.get("qty"), fields.get("price")
     if qty in (None, "") and price in (None, ""):
         raise RefusedError(refusals.NO_QUANTITY)
     new_lots = None if qty in (None, "") else lots(qty, instrument)
     if new_lots is not None:
-        most = LIMITS[instrument.product].limit_max_qty
-        if new_lots * instrument.lot_e8 > most * SCALE:
-            raise RefusedError(refusals.TOO_LARGE)
+        _check_size(new_lots, kind, instrument)
     new_price = None
     if price not in (None, ""):
         if kind in _UNPRICED:
@@ -111,7 +110,7 @@ def integer(fields: Fields, name: str) -> int | None:
     if value in (None, ""):
         return None
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and int(text) <= _MAX_INT):
+    if isinstance(value, bool) or not _INTEGER.fullmatch(text) or int(text) > _MAX_INT:
         raise RefusedError(refusals.wrong(name))
     return int(text)
 
@@ -134,17 +133,20 @@ def ticks(value: Any, instrument: Instrument) -> int:
     return int(price)
 
 
-def _units(value: Any, unit_e8: int) -> Decimal | None:
-    """How many units a number is; None for what is no number."""
-    if isinstance(value, bool):
+def _check_size(size: int, kind: Kind, instrument: Instrument) -> None:
+    limits = LIMITS[instrument.product]
+    most = limits.market_max_qty if kind in _UNPRICED else limits.limit_max_qty
+    if size * instrument.lot_e8 > most * SCALE:
+        raise RefusedError(refusals.TOO_LARGE)
+
+
+def _units(value: Any, unit_e8: int) -> Fraction | None:
+    """How many units a number is, exactly; None for what is no number."""
+    text = str(value)
+    if isinstance(value, bool) or not _NUMBER.fullmatch(text):
         return None
-    try:
-        number = Decimal(str(value))
-        if not number.is_finite() or abs(number) > _MAX_INT or number.adjusted() < -20:
-            return Decimal(0) if number.is_finite() and not number else None
-        return number * SCALE / unit_e8
-    except InvalidOperation:
-        return None
+    number = Fraction(text)
+    return None if abs(number) > _MAX_INT else number * SCALE / unit_e8
 
 
 def _code(fields: Fields, name: str, codes: Any) -> Any:

@@ -97,7 +97,8 @@ class Catalog:
             raise RefusedError(refusals.NO_SYMBOL)
         if end_ms is None:
             raise RefusedError(refusals.missing("end"))
-        if not isinstance(index, str) or (index, end_ms) not in self._expiries:
+        is_time = type(end_ms) is int  # else 5.0 would be found where 5 is, and True where 1 is
+        if not isinstance(index, str) or not is_time or (index, end_ms) not in self._expiries:
             raise RefusedError(refusals.UNKNOWN_INDEX)
         return Topic(OPTIONS, "tOption", index, str(end_ms))
 

@@ -14,7 +14,6 @@ from .guards import Mmp
 from .instruments import FUTURES, OPTIONS, PAIRS
 from .keys import Key
 from .margin import leverage
-from .numerals import Numeral
 from .refusals import RefusedError
 from .rest_orders import Fields
 from .tickets import find_instrument, integer
@@ -127,8 +126,8 @@ def batch_cancel(call: Call) -> list[dict[str, Any]]:
             desk.cancel(call.user_id, call.product, {field: given})
             row |= {"scode": 0, "smsg": "success"}
         except RefusedError as refused:
-            if row["ordId"] is None and str(given).isdigit():
-                row["ordId" if field == "orderId" else "clOrdId"] = int(given)
+            if row["ordId"] is None:
+                row["ordId" if field == "orderId" else "clOrdId"] = _id(given)
             row |= {"scode": 1, "smsg": refused.refusal.msg}
         answers.append(row)
     return answers
@@ -155,9 +154,16 @@ def _item(
         return {"code": code, "msg": msg, "i18nArgs": None, "data": id_of(fields)}
 
 
-def _order_id(fields: Fields) -> Numeral | None:
-    given = str(fields.get("orderId") or "")
-    return Numeral(given) if given.isascii() and given.isdigit() else None
+def _order_id(fields: Fields) -> int | None:
+    return _id(fields.get("orderId"))
+
+
+def _id(given: Any) -> int | None:
+    """An id as it was given; None for what cannot be one."""
+    try:
+        return integer({"id": given}, "id")
+    except RefusedError:
+        return None
 
 
 # Leverage
@@ -215,12 +221,12 @@ def countdowns(call: Call) -> list[dict[str, Any]]:
 def beat(call: Call) -> list[str]:
     """POST /open/futures/countdown/cancel/heartbeat/v1: the symbols whose countdown began anew."""
     product = _type(call.fields)
-    symbols = str(call.fields.get("symbols") or "").split(",")
+    symbols = [_watched(symbol) for symbol in str(call.fields.get("symbols") or "").split(",")]
     venue = call.venue
     return [
         symbol
         for symbol in symbols
-        if venue.desk.countdowns.beat(call.user_id, product, _watched(symbol), venue.now_ms)
+        if venue.desk.countdowns.beat(call.user_id, product, symbol, venue.now_ms)
     ]
 
 
