@@ -4,6 +4,7 @@ import contextlib
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -16,6 +17,8 @@ from streams import PATIENCE_S, listening, text_frame, until, upgrade, valid
 from wire_echo import dialled, frames_until_close, serving, upgraded
 from wire_frames import CLOSE, PING, PONG, TEXT, client_frames, close, frame
 
+# Closed with this as SO_LINGER, a socket resets its connection.
+RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 BYE = (CLOSE, b"\x03\xe8")
 
 
@@ -166,7 +169,7 @@ class TestReading:
         peer.sendall(frame(TEXT, b"last"))
         wait(connection)
         assert read(connection) == [b"last"]
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         peer.close()
         assert lost(connection, "connection lost") == []
 
@@ -303,7 +306,7 @@ class TestSending:
 
     def test_to_send_when_the_peer_is_gone_is_an_error_and_stays_one(self, pair):
         connection, peer = pair
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         peer.close()
         wait(connection)
         for _ in range(3):
