@@ -455,3 +455,19 @@ class TestStream:
                     assert len(counts) < 30
                     until(lambda: len(counts) == 30, "the rest")
                     assert counts == [1000 + i for i in range(30)]
+
+    def test_what_is_not_taken_at_once_is_sent_later(self, monkeypatch):
+        def later(connection, text):
+            connection._put(TEXT, text.encode())
+
+        monkeypatch.setattr(open_connection.Connection, "send", later)
+        with listening() as (server, stream, _):
+            stream.subscribe(Channel.BOOK, "X")
+            with stream:
+                peer, _ = server.accept()
+                with peer:
+                    peer.settimeout(PATIENCE_S)
+                    upgrade(peer)
+                    ((opcode, request),) = client_frames(peer.recv(4096))
+                    assert opcode == TEXT
+                    assert b"subscribe" in request
