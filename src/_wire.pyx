@@ -124,6 +124,7 @@ cdef class Reader:
     cdef Py_ssize_t head, tail
     cdef object view               # of the block, read-only; None until it is needed
     cdef object given              # the message taken last
+    cdef bint is_receiving
     cdef Py_ssize_t read           # bytes of the payload at the head that have been looked at
     cdef Utf8 utf8
     cdef bytearray joined          # the fragments of a message that has not ended; else None
@@ -132,8 +133,8 @@ cdef class Reader:
     cdef object failure
 
     def __cinit__(self, Py_ssize_t largest=1 << 20):
-        if largest < 125:
-            raise ValueError("a control frame alone may have 125 bytes")
+        if not 125 <= largest <= 1 << 30:
+            raise ValueError("the largest frame has 125 bytes, as a ping may, to 1 GiB")
         self.largest = largest
         self.block = new_block(self)
         self.pings = []
@@ -145,14 +146,18 @@ cdef class Reader:
         to be taken between one call and the next, or room may run out (BufferError).
         """
         cdef Py_ssize_t n
+        if self.is_receiving:
+            raise RuntimeError("a reader is for one thread at a time")
         take_back(self)
         make_room(self)
         room = memoryview(self.block)[self.tail:self.tail + ROOM]
+        self.is_receiving = True
         try:
             n = recv_into(room)
             if not 0 <= n <= len(room):
                 raise ValueError(f"{n} bytes received into {len(room)}")
         finally:
+            self.is_receiving = False
             room.release()
         self.tail += n
         return n

@@ -293,16 +293,23 @@ class TestUpgrade:
                 elsewhere.accept()
 
     def test_no_cookie_is_kept(self):
+        """One of account A would go along with account B's upgrade, from the same process."""
+        seen = []
+
         def with_cookie(peer):
-            request = until_upgrade_is_asked(peer)
-            peer.sendall(b"HTTP/1.1 101 x\r\nSet-Cookie: session=of-A; Domain=127.0.0.1\r\n\r\n")
-            return request
+            talking = Extra(peer, b"Set-Cookie: session=A; Domain=127.0.0.1\r\n\r\n")
+            upgrade(talking)
+            seen.append(talking.heard)
+            return frames_until_close(peer)
 
         for _ in range(2):
-            with serving(with_cookie) as (url, request):
-                refused(url, "did not upgrade")
-                assert b"GET / HTTP/1.1" in request.result()
-                assert b"cookie" not in request.result().lower()
+            with serving(with_cookie) as (url, said):
+                with contextlib.closing(dialled(url)) as connection:
+                    connection.say_goodbye()
+                assert said.result()
+        assert len(seen) == 2
+        assert all(b"upgrade: websocket" in head.lower() for head in seen)
+        assert all(b"cookie" not in head.lower() for head in seen)
 
     @pytest.mark.parametrize("chosen", ["Extensions: permessage-deflate", "Protocol: chat"])
     def test_what_nobody_offered_is_refused(self, chosen):
@@ -348,10 +355,15 @@ class Extra:
     """A peer whose answer to an upgrade ends differently, or lacks a line."""
 
     def __init__(self, peer, end, drop=b"\0"):
-        self.recv = peer.recv
+        self.heard = b""
         self._peer = peer
         self._end = end
         self._drop = drop
+
+    def recv(self, size):
+        received = self._peer.recv(size)
+        self.heard += received
+        return received
 
     def sendall(self, data):
         lines = data.split(b"\r\n")[:-2]
@@ -435,25 +447,50 @@ class TestTls:
             assert said.result() == [(TEXT, b"hello"), (8, b"\x03\xe8")]
 
     def test_what_tls_holds_is_not_waited_for(self, authority, trusted):
-        """Many messages in one record, of which the socket shows nothing once it is read."""
+        """The rest of a record, of which the socket shows nothing."""
 
         def act(peer):
             upgrade(peer)
-            peer.sendall(frame(TEXT, b"x" * 10) * 1000)
+            peer.sendall(frame(TEXT, b"x" * 10) * 100)
             return frames_until_close(peer)
 
-        with serving(secured(authority.issue_cert("127.0.0.1"), act)) as (url, _):
-            connection = dialled(wss(url))
-            got = 0
-            while got < 1000:
-                if not connection.has_more:
-                    assert select.select([connection.socket], [], [], PATIENCE_S)[0]
-                for _ in connection.read():
-                    got += 1
-                    if got % 7 == 0:
-                        break  # the rest by the next call
+        with (
+            serving(secured(authority.issue_cert("127.0.0.1"), act)) as (url, _),
+            contextlib.closing(dialled(wss(url))) as connection,
+        ):
+            assert select.select([connection.socket], [], [], PATIENCE_S)[0]
+            assert not connection.has_more
+            first = until(lambda: received(connection.socket, 12))
+            assert first == frame(TEXT, b"x" * 10)
+            assert connection.has_more
+            assert not select.select([connection.socket], [], [], 0)[0]
+            assert [bytes(message) for message in connection.read()] == [b"x" * 10] * 99
+            assert not connection.has_more
             connection.say_goodbye()
-            connection.close()
+
+    def test_one_read_takes_all_records(self, authority, trusted):
+        def act(peer):
+            upgrade(peer)
+            for i in range(10):
+                peer.sendall(frame(TEXT, b"%d" % i * 1000))
+            return frames_until_close(peer)
+
+        with (
+            serving(secured(authority.issue_cert("127.0.0.1"), act)) as (url, _),
+            contextlib.closing(dialled(wss(url))) as connection,
+            socket.fromfd(connection.socket.fileno(), socket.AF_INET, socket.SOCK_STREAM) as below,
+        ):
+            until(lambda: len(below.recv(1 << 16, socket.MSG_PEEK)) > 10 * 1000)
+            assert [bytes(m) for m in connection.read()] == [b"%d" % i * 1000 for i in range(10)]
+            connection.say_goodbye()
+
+
+def received(secure, count):
+    """The next bytes under TLS; None while only the housekeeping of TLS has come."""
+    try:
+        return secure.recv(count)
+    except ssl.SSLWantReadError:
+        return None
 
 
 class TestProxy:

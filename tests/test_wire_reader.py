@@ -129,6 +129,15 @@ class TestRules:
         assert error.close_code == code
         assert isinstance(error, TransportError)
 
+    @pytest.mark.parametrize("data", [data for data, _ in RULES.values()], ids=RULES)
+    def test_a_broken_rule_stays_broken(self, data):
+        reader = Reader()
+        receive(reader, data)
+        for more in (b"", frame(TEXT, b"good"), frame(PING)):
+            receive(reader, more)
+            with pytest.raises(ProtocolError):
+                messages_of(reader)
+
     def test_what_stands_next_to_a_broken_rule_is_none(self):
         """One byte less, or the last value that is allowed."""
         for good in (
@@ -180,8 +189,9 @@ class TestRules:
         error = refusal(frame(TEXT, b"x" * 201), largest=200)
         assert error is not None
         assert error.close_code == 1009
-        with pytest.raises(ValueError, match="125"):
-            Reader(124)
+        for wrong in (124, -1, (1 << 30) + 1):
+            with pytest.raises(ValueError, match="125"):
+                Reader(wrong)
 
     def test_nothing_is_allocated_for_what_is_refused(self):
         reader = Reader()
@@ -317,6 +327,19 @@ class TestMemory:
         with pytest.raises(ValueError, match="received into"):
             reader.receive(lambda room: count)
         receive(reader, frame(TEXT, b"hello"))
+        assert messages_of(reader) == [(TEXT, b"hello")]
+
+    def test_nobody_receives_while_somebody_does(self):
+        reader = Reader()
+
+        def again(room):
+            with pytest.raises(RuntimeError, match="one thread"):
+                reader.receive(again)
+            assert reader.take() is None
+            room[:7] = frame(TEXT, b"hello")
+            return 7
+
+        assert reader.receive(again) == 7
         assert messages_of(reader) == [(TEXT, b"hello")]
 
     def test_room_runs_out_where_nobody_takes(self):

@@ -168,7 +168,7 @@ def _connect(
             opened, server_hostname=address.host, do_handshake_on_connect=False
         )
         unless_done.callback(secure.close)
-        _wait(secure, secure.do_handshake, patience)
+        _wait(secure, patience, secure.do_handshake)
     except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no IDNA name
         raise TransportError(f"cannot connect to {address}: {error}") from None
     return secure
@@ -252,13 +252,13 @@ def _first(found: Found, patience: _Patience) -> socket.socket:
     raise failure
 
 
-def _wait(opened: socket.socket, act: Callable[[], Any], patience: _Patience) -> Any:
+def _wait(opened: socket.socket, patience: _Patience, act: Callable[..., Any], *args: Any) -> Any:
     """Does what a non-blocking socket may not be ready for, as soon as it is."""
     with selectors.DefaultSelector() as selector:
         selector.register(opened, selectors.EVENT_READ)
         while True:
             try:
-                return act()
+                return act(*args)
             except ssl.SSLWantWriteError:
                 selector.modify(opened, selectors.EVENT_WRITE)
             except (BlockingIOError, ssl.SSLWantReadError):
@@ -279,13 +279,16 @@ class _Patient:
         """It asks for the head byte by byte, so what comes behind stays in the socket."""
         if size > self._left:
             raise websocket.WebSocketProtocolException("an answer that does not end")
-        received: bytes = _wait(self._opened, lambda: self._opened.recv(size), self._patience)
+        received: bytes = _wait(self._opened, self._patience, self._opened.recv, size)
         self._left -= len(received)
         return received
 
     def send(self, data: bytes) -> int:
-        sent: int = _wait(self._opened, lambda: self._opened.send(data), self._patience)
-        return sent
+        """It asks but once, so this is all or nothing."""
+        left = data
+        while left:
+            left = left[_wait(self._opened, self._patience, self._opened.send, left) :]
+        return len(data)
 
     def gettimeout(self) -> float:
         return 0.0  # it is not to wait by itself
