@@ -2,7 +2,8 @@
 
     python bench/flood.py [CERTIFICATE.pem]
 
-Prints its port. Whoever connects to ``/N/...`` and says something gets N frames of text.
+Prints its port. Whoever connects to ``/N/...`` and says something gets N frames of text, to
+``/N@RATE/...`` so many of them a second.
 """
 
 import base64
@@ -12,6 +13,7 @@ import re
 import socket
 import ssl
 import sys
+import time
 
 from frames import frames
 
@@ -45,8 +47,13 @@ def serve(peer):
         b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
     )
     peer.recv(4096)  # a message of any kind: it is ready
-    for flood in floods(int(head.split(b"/")[1].split()[0])):
+    count, _, rate = head.split(b"/")[1].split()[0].partition(b"@")
+    begin_s, sent = time.monotonic(), 0
+    for flood in floods(int(count)):
         peer.sendall(flood)
+        sent += flood.count(b"\x81\x7e")
+        if rate:
+            time.sleep(max(0.0, begin_s + sent / int(rate) - time.monotonic()))
     while peer.recv(1 << 16):
         pass
 
