@@ -26,6 +26,7 @@ from coincall_fast.fingerprint import Fingerprint
 from coincall_fast.recorder import Recorder
 from coincall_fast.recording import FILE_HEADER, Kind, encode
 from coincall_fast.session import Session
+from proxy import Fault, Proxy
 from streams import listen, stream_to, until, valid
 
 S = 1_000_000_000
@@ -102,6 +103,36 @@ class TestLive:
             assert (again.gaps, again.damages, again.torn_bytes) == (2, 0, 0)
         assert not replays[0].store["ETHUSD"].is_valid
         assert replays[0].store["BTCUSD"].is_valid
+
+    def test_each_connection_of_a_product_has_losses_of_its_own(self, exchange, tmp_path):
+        """Of two sockets one is cut: only its books become invalid, live and played."""
+        path = tmp_path / "a.rec"
+        symbols = exchange.symbols("options")[:6]
+        host, port = exchange.ws_url.removeprefix("ws://").split(":")
+        with (
+            Proxy((host, int(port))) as proxy,
+            stream_to(exchange, "options", ws_url=proxy.ws_url, sockets=2) as stream,
+        ):
+            gaps = listen(stream, "gap")
+            live = Fingerprint()
+            stream.on(Channel.BOOK, live.add)
+            with stream.record(path):
+                stream.subscribe(Channel.BOOK, symbols)
+                until(lambda: valid(stream, symbols), "every book")
+                proxy.lines[0].order(Fault("cut"))
+                until(lambda: gaps, "the gap")
+                until(lambda: valid(stream, symbols), "every book again")
+                exchange.stall(True)
+                time.sleep(0.3)  # for what is on its way
+            books, fingerprint = books_of(stream.store), live.hexdigest()
+        again = replay(path)
+        invalid = {
+            book.symbol for book in again if isinstance(book, OrderBook) and not book.is_valid
+        }
+        assert again.gaps == 1
+        assert 0 < len(invalid) < len(symbols)
+        assert again.fingerprint.hexdigest() == fingerprint
+        assert books_of(again.store) == books
 
 
 def life(session, dice):

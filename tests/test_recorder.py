@@ -316,6 +316,16 @@ class TestDisk:
         made.close()
         assert [record.getMessage() for record in caplog.records] == [str(made.error)]
 
+    def test_a_record_that_cannot_be_written_ends_it_too(self, path):
+        """A product with a name of a kilobyte: ours to mend, but not in silence."""
+        told: list[Any] = []
+        made = Recorder(path, {}, told.append)
+        made.track("p" * 1000).put(Kind.FRAME, 1, b"x")
+        until(lambda: told, "the report")
+        made.close()
+        assert told == [made.error]
+        assert [record.kind for record in records_of(path)] == [Kind.BEGIN]
+
     def test_a_disk_that_fails_to_sync_ends_it(self, path, disk):
         told: list[Any] = []
         made = Recorder(path, {}, told.append)

@@ -9,16 +9,15 @@ import gc
 import os
 import random
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import types
 import zlib
 
 import pytest
+import trustme
 
 from coincall_fast import AuthError, Channel, OrderBook, TransportError, VenueError, connection
 from coincall_fast.session import SECOND_NS, Backoff, Session
@@ -569,23 +568,14 @@ class TestNames:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A key and a certificate for 127.0.0.1 that nobody vouches for."""
-    if shutil.which("openssl") is None:
-        pytest.skip("makes its certificate with openssl")
-    path = tmp_path_factory.mktemp("tls") / "loopback.pem"
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    run = [*make.split(), "-keyout", path, "-out", f"{path}.crt", *names]
-    subprocess.run(run, check=True, capture_output=True)
-    return path, f"{path}.crt"
+def authority():
+    return trustme.CA()
 
 
 @pytest.fixture
-def tls(certificate):
+def tls(authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    key, chain = certificate
-    context.load_cert_chain(chain, key)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     return context
 
 
@@ -628,10 +618,11 @@ class TestTls:
 
     @pytest.mark.parametrize("kind", ["cut", "close", "truncate", "duplicate", "corrupt"])
     def test_harm_below_it_loses_the_connection(
-        self, exchange, tls, certificate, ledger, monkeypatch, kind
+        self, exchange, tls, authority, ledger, monkeypatch, tmp_path, kind
     ):
         """Where it is trusted it works; a changed byte of it is noticed by TLS itself."""
-        monkeypatch.setenv("SSL_CERT_FILE", certificate[1])
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         monkeypatch.setattr(connection, "FRAME_S", 0.3)
         with (
             Proxy(address_of(exchange), tls) as terminated,

@@ -122,9 +122,7 @@ class Recorder:
         try:
             self._open(about)
         except OSError as error:
-            raise RecordingError(
-                f"cannot record to {self.path}: {error.strerror or error}"
-            ) from None
+            raise RecordingError(f"cannot record to {self.path}: {_reason(error)}") from None
         self._threads = [
             threading.Thread(target=run, name=f"coincall-fast {name}", daemon=True)
             for run, name in ((self._write, "recorder"), (self._keep_synced, "recorder's disk"))
@@ -243,8 +241,8 @@ class Recorder:
         try:
             while self._write_some():
                 pass
-        except OSError as error:
-            self._fail(error.strerror or str(error))
+        except Exception as error:  # whatever it is, nobody must go on as if it were recorded
+            self._fail(_reason(error))
         finally:
             self._written_out.set()
 
@@ -302,7 +300,7 @@ class Recorder:
                 self._sync()
             self._sync()
         except OSError as error:
-            self._fail(error.strerror or str(error))
+            self._fail(_reason(error))
             self._written_out.wait()  # the file is open until the other thread is done with it
         finally:
             self._is_open = False
@@ -334,6 +332,11 @@ class Recorder:
         if self._is_open:
             self._is_open = False
             os.close(self._fd)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in the system's words where it has some."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _sync_file(fd: int) -> None:

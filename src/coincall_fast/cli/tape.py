@@ -33,8 +33,8 @@ def record(asked: argparse.Namespace) -> None:
             stream = from_venue(asked, symbols)
         recording = _Recording(asked, stream, symbols)
         held.enter_context(suppress(KeyboardInterrupt))
-        # The recorder ends first, and so with the books as they were.
-        with stream, stream.record(asked.path) as recorder:
+        recorder = stream.record(asked.path)  # before anything is dialled
+        with stream, recorder:  # which ends first, and so with the books as they were
             recording.run(recorder)
 
 
