@@ -369,6 +369,15 @@ def test_restart_over_http() -> None:
         assert info["data"]["state"] == 0
 
 
+@pytest.mark.parametrize("after_s", [0.04, 0.05, 0.06, 0.07])
+def test_an_exchange_may_be_closed_while_it_restarts(after_s: float) -> None:
+    with Exchange(flow=0.0) as exchange:
+        requests.post(f"{exchange.rest_url}/sim/restart", json={}, timeout=WAIT_S)
+        time.sleep(after_s)
+    with pytest.raises(RuntimeError, match="not running"):
+        exchange.connections  # noqa: B018
+
+
 # The control endpoint
 
 

@@ -76,6 +76,9 @@ class TestMainJob:
             stream.subscribe(Channel.TICKER, symbols[2:5])  # by the sockets of their books
             tickers = listen(stream, Channel.TICKER)
             until(lambda: {t.symbol for _, t in tickers} == set(symbols[2:5]), "their tickers")
+            for link in stream._links["options"]:
+                held = {topic.data_type: set(held) for topic, held in link.session._topics.items()}
+                assert held.get("bsInfo", set()) <= held["orderBook"]
             stream._links["options"][1].stop()
             gone = {book.symbol for book in stream._links["options"][1].session.books()}
             until(lambda: not any(valid(stream, [symbol]) for symbol in gone), "the end of a third")
@@ -84,11 +87,13 @@ class TestMainJob:
             until(lambda: not any(valid(stream, [symbol]) for symbol in symbols), "the end of all")
 
     def test_the_venues_own_channel_name_works_too(self, exchange):
-        heard: list[OrderBook] = []
+        heard: list[str] = []
         with stream_to(exchange, "futures") as stream:
-            stream.on("orderBook", heard.append)
+            stream.on("orderBook", lambda _: heard.append("its own"))
+            stream.on(Channel.BOOK, lambda _: heard.append("ours"))
             stream.subscribe("orderBook", ["BTCUSD"])
-            until(lambda: heard, "a book")
+            until(lambda: len(heard) >= 4, "two frames")
+        assert heard[:4] == ["its own", "ours", "its own", "ours"]
 
     def test_iteration_gives_each_changed_book_once(self, exchange):
         with stream_to(exchange, "futures") as stream:

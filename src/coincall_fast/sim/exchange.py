@@ -186,6 +186,7 @@ class Exchange:
             max_queued_bytes,
             pushes_first,
         )
+        self._life = threading.RLock()  # over beginnings and ends, which may be ordered over HTTP
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -201,9 +202,10 @@ class Exchange:
 
     def start(self) -> Self:
         """Returns when the exchange is listening."""
-        if self._thread is not None:
-            raise RuntimeError("the exchange is already running")
-        self._begin(None, self._new_faults())
+        with self._life:
+            if self._thread is not None:
+                raise RuntimeError("the exchange is already running")
+            self._begin(None, self._new_faults())
         return self
 
     def _begin(self, venue: Venue | None, faults: Faults) -> None:
@@ -247,11 +249,12 @@ class Exchange:
 
     def close(self) -> None:
         """Ends every connection and the thread; raises what went wrong in it, once."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._halt()
-            thread.join()
-        error, self._error = self._error, None
+        with self._life:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._halt()
+                thread.join()
+            error, self._error = self._error, None
         if error is not None:
             raise error
 
@@ -348,20 +351,22 @@ class Exchange:
 
     def restart(self, *, keep_state: bool = True) -> None:
         """Goes down and comes back at the same address, with or without orders and accounts."""
-        asked, venue, faults = self._asked_port, self._venue, self._faults
-        self._asked_port = self._port
-        try:
-            self.close()
-            self._begin(venue if keep_state else None, faults)
-        finally:
-            self._asked_port = asked
+        with self._life:
+            asked, venue, faults = self._asked_port, self._venue, self._faults
+            self._asked_port = self._port
+            try:
+                self.close()
+                self._begin(venue if keep_state else None, faults)
+            finally:
+                self._asked_port = asked
 
     def _restart_soon(self, keep_state: bool) -> None:
         """A restart that is asked for over HTTP: the server cannot wait for its own end."""
 
         def restart() -> None:
-            if self._thread is not None:  # else it has been closed meanwhile
-                self.restart(keep_state=keep_state)
+            with self._life:
+                if self._thread is not None:  # else it has been closed meanwhile
+                    self.restart(keep_state=keep_state)
 
         threading.Timer(_RESTART_S, restart).start()
 

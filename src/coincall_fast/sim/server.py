@@ -117,7 +117,10 @@ class Server:
         socket = web.WebSocketResponse(
             timeout=_CLOSE_WAIT_S, compress=False, max_msg_size=_MAX_REQUEST_BYTES
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # the peer has gone already
+            return socket
         if refusal:
             await socket.send_str(wire.refused_frame(refusal))
             await socket.close(code=WSCloseCode.POLICY_VIOLATION)
