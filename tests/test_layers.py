@@ -22,14 +22,16 @@ LAYERS = """
     stream  player
     link
     listeners  connection
-    session  inbox  recorder  fingerprint
+    session  inbox  recorder  fingerprint  endpoints
     dial
-    _book
+    _book  answers
     wire
-    message
+    message  reports
     records
     _message
-    model  signing  latency  recording
+    instruments  request
+    parameters
+    model  signing  latency  recording  decimals  rates  clock  codes
     _latency  _wire
     errors  change
 """

@@ -9,17 +9,25 @@ from ._book import SCALE, OrderBook
 from .coincall import BookStore, Stream, decode, decode_into, decode_rest, replay
 from .errors import (
     AuthError,
+    ClockError,
     CoincallFastError,
     DecodeError,
+    DuplicateOrder,
     GapError,
+    OrderNotFound,
+    OrderRejected,
+    OrdersRemain,
     ProtocolError,
+    RateLimited,
     RecordingError,
     StaleError,
     SymbolMismatch,
     TransportError,
+    Unavailable,
     UsageError,
     VenueError,
 )
+from .instruments import Instrument
 from .message import (
     Account,
     Ack,
@@ -49,6 +57,7 @@ from .model import (
     Sweep,
     TimeInForce,
 )
+from .rates import Rate
 
 __version__ = "0.1.0"
 
@@ -60,23 +69,31 @@ __all__ = [
     "BookStore",
     "ChainRow",
     "Channel",
+    "ClockError",
     "CoincallFastError",
     "DecodeError",
     "Depth",
+    "DuplicateOrder",
     "Fill",
     "FillSignal",
     "GapError",
     "Heartbeat",
+    "Instrument",
     "Kline",
     "Message",
     "OptionChain",
     "Order",
     "OrderBook",
+    "OrderNotFound",
+    "OrderRejected",
     "OrderState",
     "OrderType",
+    "OrdersRemain",
     "Position",
     "PositionState",
     "ProtocolError",
+    "Rate",
+    "RateLimited",
     "Record",
     "RecordingError",
     "Side",
@@ -90,6 +107,7 @@ __all__ = [
     "Trade",
     "Trades",
     "TransportError",
+    "Unavailable",
     "UnknownMessage",
     "UsageError",
     "VenueError",
