@@ -19,7 +19,10 @@ LAYERS = """
     cli  pytest_plugin
     __init__
     coincall
-    stream  player
+    stream  player  client
+    options  futures  account
+    trading
+    rest  tickets  pages
     link
     listeners  connection
     session  inbox  recorder  fingerprint  endpoints
@@ -28,8 +31,8 @@ LAYERS = """
     wire
     message  reports
     records
-    _message
-    instruments  request
+    _message  http
+    instruments  request  environment
     parameters
     model  signing  latency  recording  decimals  rates  clock  codes
     _latency  _wire
@@ -54,6 +57,10 @@ MAY_TOUCH_WORLD = {
     "dial",
     "recorder",
     "sim",
+    "client",
+    "trading",
+    "rest",
+    "http",
 }
 
 PACKAGE = "coincall_fast"

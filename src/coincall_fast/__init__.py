@@ -1,4 +1,4 @@
-"""Compiled order books for Coincall, and the signed streams that keep them.
+"""Compiled order books for Coincall, the signed streams that keep them, and signed REST.
 
 Here are Coincall's names and those that know no venue. `coincall_fast.coincall` is the venue as a
 module, `coincall_fast.sim` the simulated exchange.
@@ -6,7 +6,7 @@ module, `coincall_fast.sim` the simulated exchange.
 
 from . import change, signing
 from ._book import SCALE, OrderBook
-from .coincall import BookStore, Stream, decode, decode_into, decode_rest, replay
+from .coincall import BookStore, Client, Stream, Timeout, decode, decode_into, decode_rest, replay
 from .errors import (
     AuthError,
     ClockError,
@@ -58,6 +58,7 @@ from .model import (
     TimeInForce,
 )
 from .rates import Rate
+from .tickets import Outcome
 
 __version__ = "0.1.0"
 
@@ -69,6 +70,7 @@ __all__ = [
     "BookStore",
     "ChainRow",
     "Channel",
+    "Client",
     "ClockError",
     "CoincallFastError",
     "DecodeError",
@@ -89,6 +91,7 @@ __all__ = [
     "OrderState",
     "OrderType",
     "OrdersRemain",
+    "Outcome",
     "Position",
     "PositionState",
     "ProtocolError",
@@ -104,6 +107,7 @@ __all__ = [
     "SymbolMismatch",
     "Ticker",
     "TimeInForce",
+    "Timeout",
     "Trade",
     "Trades",
     "TransportError",
