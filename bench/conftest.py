@@ -18,6 +18,7 @@ UNITS = (
     "msgspec",
     "bare @property",
     "bare method",
+    "requests",
 )
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,27 @@ def exchange():
     switches = json.loads(os.environ.get("COINCALL_FAST_EXCHANGE", "{}"))
     with Exchange(seed=11, **switches) as running:
         yield running
+
+
+@pytest.fixture
+def short_waits(monkeypatch):
+    """Waits between attempts, whose length is the subject of test_session.py."""
+    from coincall_fast.session import Backoff
+
+    monkeypatch.setattr(Backoff, "FIRST_S", 0.005)
+
+
+@pytest.fixture
+def no_names(monkeypatch):
+    """No name but this machine's is known: no test reaches beyond it."""
+    known = socket.getaddrinfo
+
+    def look_up(host, *more, **how):
+        if host in ("127.0.0.1", "localhost"):
+            return known(host, *more, **how)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 @pytest.fixture(scope="session")

@@ -19,17 +19,22 @@ LAYERS = """
     cli  pytest_plugin
     __init__
     coincall
-    stream  player
+    stream  player  client
+    options  futures  account
+    trading
+    rest  tickets  pages
     link
     listeners  connection
-    session  inbox  recorder  fingerprint
+    session  inbox  recorder  fingerprint  endpoints
     dial
-    _book
+    _book  answers
     wire
-    message
+    message  reports
     records
-    _message
-    model  signing  latency  recording
+    _message  http
+    instruments  request  environment
+    parameters
+    model  signing  latency  recording  decimals  rates  clock  codes
     _latency  _wire
     errors  change
 """
@@ -52,6 +57,10 @@ MAY_TOUCH_WORLD = {
     "dial",
     "recorder",
     "sim",
+    "client",
+    "trading",
+    "rest",
+    "http",
 }
 
 PACKAGE = "coincall_fast"

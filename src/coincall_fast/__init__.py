@@ -1,4 +1,4 @@
-"""Compiled order books for Coincall, and the signed streams that keep them.
+"""Compiled order books for Coincall, the signed streams that keep them, and signed REST.
 
 Here are Coincall's names and those that know no venue. `coincall_fast.coincall` is the venue as a
 module, `coincall_fast.sim` the simulated exchange.
@@ -6,20 +6,28 @@ module, `coincall_fast.sim` the simulated exchange.
 
 from . import change, signing
 from ._book import SCALE, OrderBook
-from .coincall import BookStore, Stream, decode, decode_into, decode_rest, replay
+from .coincall import BookStore, Client, Stream, Timeout, decode, decode_into, decode_rest, replay
 from .errors import (
     AuthError,
+    ClockError,
     CoincallFastError,
     DecodeError,
+    DuplicateOrder,
     GapError,
+    OrderNotFound,
+    OrderRejected,
+    OrdersRemain,
     ProtocolError,
+    RateLimited,
     RecordingError,
     StaleError,
     SymbolMismatch,
     TransportError,
+    Unavailable,
     UsageError,
     VenueError,
 )
+from .instruments import Instrument
 from .message import (
     Account,
     Ack,
@@ -49,6 +57,8 @@ from .model import (
     Sweep,
     TimeInForce,
 )
+from .rates import Rate
+from .tickets import Outcome
 
 __version__ = "0.1.0"
 
@@ -60,23 +70,33 @@ __all__ = [
     "BookStore",
     "ChainRow",
     "Channel",
+    "Client",
+    "ClockError",
     "CoincallFastError",
     "DecodeError",
     "Depth",
+    "DuplicateOrder",
     "Fill",
     "FillSignal",
     "GapError",
     "Heartbeat",
+    "Instrument",
     "Kline",
     "Message",
     "OptionChain",
     "Order",
     "OrderBook",
+    "OrderNotFound",
+    "OrderRejected",
     "OrderState",
     "OrderType",
+    "OrdersRemain",
+    "Outcome",
     "Position",
     "PositionState",
     "ProtocolError",
+    "Rate",
+    "RateLimited",
     "Record",
     "RecordingError",
     "Side",
@@ -87,9 +107,11 @@ __all__ = [
     "SymbolMismatch",
     "Ticker",
     "TimeInForce",
+    "Timeout",
     "Trade",
     "Trades",
     "TransportError",
+    "Unavailable",
     "UnknownMessage",
     "UsageError",
     "VenueError",

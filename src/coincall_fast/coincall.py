@@ -1,4 +1,4 @@
-"""Coincall: its hosts, its channels, and how its streams spell what a session says.
+"""Coincall: its client, its channels, and how its streams spell what a session says.
 
 Sources: seeds 000, 001 and 003; protocol page, sections 0, 1.2 and 3.
 """
@@ -11,6 +11,8 @@ from typing import Any
 
 from ._book import BookStore, decode, decode_into
 from ._message import decode_rest
+from .client import Client, Timeout
+from .environment import credentials, hosts
 from .errors import AuthError, UsageError
 from .message import Ack
 from .model import Channel
@@ -24,15 +26,14 @@ __all__ = [
     "WIRE",
     "BookStore",
     "Channel",
+    "Client",
     "Stream",
+    "Timeout",
     "decode",
     "decode_into",
     "decode_rest",
     "replay",
 ]
-
-# Protocol page, section 0. Keys of one environment are refused by the other.
-WS_URLS = {"prod": "wss://ws.coincall.com", "beta": "wss://betaws.coincall.com"}
 
 # BTCUSD-27DEC24-65000-C; the day is not padded, the strike keeps its zeros (section 5, row 20).
 _OPTION = re.compile(r"[A-Z0-9]+-\d{1,2}[A-Z]{3}\d{2}-\d+(?:\.\d+)?-[CP]")
@@ -61,21 +62,17 @@ class Dialect:
     spellings: tuple[str, ...] = ("apiKey", "uuid")
 
     def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials:
-        key = api_key or os.environ.get("COINCALL_API_KEY")
-        secret = api_secret or os.environ.get("COINCALL_API_SECRET")
-        if not (key and secret):
+        found = credentials(api_key, api_secret)
+        if found is None:
             raise UsageError(
                 "streams are signed, the public ones too: give api_key and api_secret, "
                 "or set COINCALL_API_KEY and COINCALL_API_SECRET"
             )
-        return Credentials(key, secret)
+        return found
 
     def ws_url(self, env: str | None) -> str:
         """The base of the stream addresses, without the product."""
-        name = env or os.environ.get("COINCALL_ENV") or "prod"
-        if name not in WS_URLS:
-            raise UsageError(f"env is one of {', '.join(WS_URLS)}, not {name!r}")
-        return WS_URLS[name]
+        return hosts(env).ws
 
     def symbols_per_request(self, product: str, data_type: str) -> int:
         row = self._row(product, data_type)

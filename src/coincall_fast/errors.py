@@ -9,9 +9,16 @@
     ├── GapError            a delta does not follow the book that is held
     ├── StaleError          a book is not valid, or older than you allow
     ├── RecordingError      a recording is damaged, or cannot be written any further
-    ├── VenueError          the venue said no (.venue .code .message)
-    │   └── AuthError       ... to the key or the signature
-    └── TransportError      the network failed
+    ├── VenueError          the venue said no (.venue .code .message .endpoint)
+    │   ├── AuthError       ... to the key, the signature or the address it came from
+    │   ├── ClockError      ... to the timestamp, although the clock was synchronised
+    │   ├── RateLimited     ... or the client for it, to so many requests (.wait_s)
+    │   ├── OrderRejected   ... to this order; the same one will be refused again
+    │   ├── OrderNotFound   ... since there is no such open order (.state)
+    │   ├── DuplicateOrder  ... since this id is taken: an earlier attempt has landed
+    │   └── Unavailable     ... for now, or does not know itself: writes may have landed
+    ├── OrdersRemain        orders that had to go are still open (.orders)
+    └── TransportError      the network failed (.is_sent)
         └── ProtocolError   ... or the server broke a rule of WebSockets (.close_code)
 
 No message, attribute or cause of these carries an API secret, a signature or a signed URL.
@@ -19,14 +26,21 @@ No message, attribute or cause of these carries an API secret, a signature or a 
 
 __all__ = [
     "AuthError",
+    "ClockError",
     "CoincallFastError",
     "DecodeError",
+    "DuplicateOrder",
     "GapError",
+    "OrderNotFound",
+    "OrderRejected",
+    "OrdersRemain",
     "ProtocolError",
+    "RateLimited",
     "RecordingError",
     "StaleError",
     "SymbolMismatch",
     "TransportError",
+    "Unavailable",
     "UsageError",
     "VenueError",
 ]
@@ -75,25 +89,85 @@ class RecordingError(CoincallFastError):
 
 
 class VenueError(CoincallFastError):
-    """The venue refused. ``code`` is the venue's own (``None`` where it gave none)."""
+    """The venue refused. ``code`` is the venue's own (``None`` where it gave none), ``endpoint``
+    the method and path that it refused (``None`` on a stream)."""
 
-    def __init__(self, message: str, code: int | None = None, venue: str = "coincall") -> None:
-        super().__init__(message, code, venue)
+    def __init__(
+        self,
+        message: str,
+        code: int | None = None,
+        venue: str = "coincall",
+        endpoint: str | None = None,
+    ) -> None:
+        super().__init__(message, code, venue, endpoint)
         self.message = message
         self.code = code
         self.venue = venue
+        self.endpoint = endpoint
 
     def __str__(self) -> str:
-        code = "" if self.code is None else f" {self.code}"
-        return f"{self.venue}{code}: {self.message}"
+        said_by = (self.venue, self.endpoint, self.code)
+        return f"{' '.join(str(part) for part in said_by if part is not None)}: {self.message}"
 
 
 class AuthError(VenueError):
-    """The venue refused the key, the signature, the timestamp or the address it came from."""
+    """The venue refused the key, the signature, or the address it came from."""
+
+
+class ClockError(VenueError):
+    """The venue refused the timestamp, once more after the clock had been synchronised with it."""
+
+
+class RateLimited(VenueError):
+    """Too many requests. ``wait_s`` is how long to wait, where that is known.
+
+    ``is_sent``: whether the venue said so; else the client held the request back.
+    """
+
+    wait_s: float | None = None
+    is_sent: bool = True
+
+
+class OrderRejected(VenueError):
+    """The venue does not take this order: its price, size or kind, or what the account has."""
+
+
+class OrderNotFound(VenueError):
+    """There is no such open order. ``state`` is how it ended, ``None`` where nobody knows."""
+
+    state: int | None = None
+
+
+class DuplicateOrder(VenueError):
+    """The id was used before: an earlier attempt has landed."""
+
+
+class Unavailable(VenueError):
+    """The venue cannot answer for now. It may have done what was asked nevertheless."""
+
+
+class OrdersRemain(CoincallFastError):
+    """Orders that had to be cancelled are still open, or may be.
+
+    ``orders`` are those seen last.
+    """
+
+    def __init__(self, message: str, orders: tuple[object, ...] = ()) -> None:
+        super().__init__(message, orders)
+        self.message = message
+        self.orders = orders
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class TransportError(CoincallFastError):
-    """The network failed before the venue could answer."""
+    """The network failed before the venue could answer.
+
+    ``is_sent``: whether any of the request had left, so that the venue may have acted on it.
+    """
+
+    is_sent: bool = False
 
 
 class ProtocolError(TransportError):

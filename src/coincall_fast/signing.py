@@ -11,10 +11,22 @@ import json
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from urllib.parse import quote
 
 from .errors import UsageError
 
-__all__ = ["Credentials", "json_text", "rest_prehash", "sign", "ws_url"]
+__all__ = [
+    "Credentials",
+    "Hidden",
+    "canonical",
+    "json_text",
+    "rest_prehash",
+    "sign",
+    "texts",
+    "ws_url",
+]
+
+LONGEST = 64  # digits before or behind the point, of any number that is sent
 
 
 def sign(api_secret: str, prehash: str) -> str:
@@ -36,12 +48,31 @@ def rest_prehash(
     prehash does not); ``None`` is left out at every depth; lists and objects stand as compact JSON
     with their own keys in the order given.
     """
-    shown = "".join(
-        f"{name}={value if isinstance(value, str) else json_text(value)}&"
-        for name, value in sorted(params.items(), key=lambda item: item[0].encode())
-        if value is not None
-    )
-    return f"{method}{path}?{shown}uuid={api_key}&ts={ts_ms}&x-req-ts-diff={window_ms}"
+    shown = canonical(params)
+    joint = "&" if shown else ""
+    return f"{method}{path}?{shown}{joint}uuid={api_key}&ts={ts_ms}&x-req-ts-diff={window_ms}"
+
+
+def canonical(params: Mapping[str, object]) -> str:
+    """The part of a prehash that the parameters decide."""
+    return "&".join(f"{name}={text}" for name, text in texts(params).items())
+
+
+def texts(params: Mapping[str, object]) -> dict[str, str]:
+    """Parameters as the texts that are signed, in their order: by the bytes of their names."""
+    try:
+        kept = [(name.encode(), name) for name in params if params[name] is not None]
+        shown = {name: _text(params[name]) for _, name in sorted(kept)}
+        "".join(shown.values()).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "a parameter has half a character in it, which nothing can be sent as"
+        ) from None
+    return shown
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str) else json_text(value)
 
 
 def ws_url(
@@ -76,7 +107,7 @@ def json_text(value: object) -> str:
             return _plain_decimal(value)
         case Mapping():
             members = (
-                f"{json_text(key)}:{json_text(item)}"
+                f"{_member(key)}:{json_text(item)}"
                 for key, item in value.items()
                 if item is not None
             )
@@ -87,10 +118,31 @@ def json_text(value: object) -> str:
             raise UsageError(f"a parameter cannot be a {type(value).__name__}")
 
 
+def _member(key: object) -> str:
+    if not isinstance(key, str):
+        raise UsageError(f"a parameter's key cannot be a {type(key).__name__}")
+    return json_text(key)
+
+
 def _plain_decimal(value: float | Decimal) -> str:
     if not math.isfinite(value):
         raise UsageError(f"a parameter cannot be {value}")
-    return format(value if isinstance(value, Decimal) else Decimal(float.__repr__(value)), "f")
+    plain = value if isinstance(value, Decimal) else Decimal(float.__repr__(value))
+    if plain and abs(plain.adjusted()) > LONGEST:
+        raise UsageError(f"a parameter of more than {LONGEST} digits")
+    return format(plain, "f")
+
+
+class Hidden(dict[str, str]):
+    """Headers that sign a request: no traceback or log shows what is in them."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("signed headers are not pickled")
 
 
 class Credentials:
@@ -99,8 +151,43 @@ class Credentials:
     __slots__ = ("_secret", "key")
 
     def __init__(self, key: str, secret: str) -> None:
-        self.key = key
-        self._secret = secret
+        # From here on no frame that can fail has them as locals, since tracebacks may show these.
+        self.key, self._secret = key, secret
+        del key, secret
+        if not (_is_plain(self.key) and _is_plain(self._secret)):
+            raise UsageError("an API key or secret that is no printable ASCII without blanks")
+
+    def rest_headers(
+        self, method: str, path: str, shown: str, ts_ms: int, window_ms: int
+    ) -> Hidden:
+        """The headers of a REST request whose parameters are `shown`, as `canonical` gives them."""
+        joint = "&" if shown else ""
+        signature = sign(
+            self._secret,
+            f"{method}{path}?{shown}{joint}uuid={self.key}&ts={ts_ms}&x-req-ts-diff={window_ms}",
+        )
+        return Hidden(
+            {
+                "X-CC-APIKEY": self.key,
+                "sign": signature,
+                "ts": str(ts_ms),
+                "X-REQ-TS-DIFF": str(window_ms),
+            }
+        )
+
+    def hide(self, said: str) -> str:
+        """A text of somebody else's, without what signs requests, if it should repeat that."""
+        for own in (self.key, self._secret):
+            said = said.replace(own, "…").replace(quote(own, safe=""), "…")
+        return said
+
+    def hidden(self, body: bytes, headers: Hidden) -> bytes:
+        """The answer to a request with these headers, without the key, secret and signature."""
+        signature = headers.get("sign", "")
+        for own in (self.key, self._secret, signature, signature.lower()):
+            if own and own.encode() in body:
+                body = body.replace(own.encode(), b"*")
+        return body
 
     def ws_url(self, base_url: str, ts_ms: int, prehash_key: str) -> str:
         """`ws_url`, signed with these."""
@@ -111,3 +198,7 @@ class Credentials:
 
     def __reduce__(self) -> str:
         raise TypeError("credentials are not pickled or copied")
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
