@@ -9,8 +9,8 @@ import pytest
 from frames import frames
 
 from coincall_fast import BookStore, OrderBook, replay
-from coincall_fast.recorder import Recorder
-from coincall_fast.recording import Kind
+from coincall_fast.streams.recorder import Recorder
+from coincall_fast.streams.recording import Kind
 
 pytestmark = pytest.mark.benchmark(max_time=0.5)
 

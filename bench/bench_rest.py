@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from coincall_fast import Client, Rate, signing
-from coincall_fast.endpoints import RATES
+from coincall_fast.rest.endpoints import RATES
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time, max_time=1.0, min_rounds=200)
 

@@ -31,7 +31,7 @@ from flood import floods
 from frames import SYMBOL
 
 from coincall_fast import BookStore, Channel, OrderBook, Stream
-from coincall_fast.connection import Address, Connection
+from coincall_fast.streams.connection import Address, Connection
 
 picows = pytest.importorskip("picows")
 

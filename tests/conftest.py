@@ -36,7 +36,7 @@ def exchange():
 @pytest.fixture
 def short_waits(monkeypatch):
     """Waits between attempts, whose length is the subject of test_session.py."""
-    from coincall_fast.session import Backoff
+    from coincall_fast.backoff import Backoff
 
     monkeypatch.setattr(Backoff, "FIRST_S", 0.005)
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from coincall_fast import OrderBook, replay
-from coincall_fast.recording import Damage, Reader
+from coincall_fast.streams.recording import Damage, Reader
 from commands import keys_of, run, start
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="has no signals to send")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coincall_fast import UsageError
-from coincall_fast.clock import AHEAD_MS, Offset, RoundTrip, estimate
+from coincall_fast.rest.clock import AHEAD_MS, Offset, RoundTrip, estimate
 
 delays = st.floats(0, 20_000)
 

@@ -12,7 +12,7 @@ from coincall_fast import (
     Unavailable,
     VenueError,
 )
-from coincall_fast.codes import CODES, code_of, refusal
+from coincall_fast.rest.codes import CODES, code_of, refusal
 
 GROUPS = {
     AuthError: (4002, 4003, 4004, 10006, 10008, 10551, 10554, 10556, 10560, 10562, 7001),

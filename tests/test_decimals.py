@@ -10,9 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from coincall_fast import Instrument, Side, UsageError
-from coincall_fast.decimals import exactly, integer
-from coincall_fast.endpoints import ENDPOINTS
-from coincall_fast.request import build
+from coincall_fast.rest.decimals import exactly, integer
+from coincall_fast.rest.endpoints import ENDPOINTS
+from coincall_fast.rest.request import build
 
 NUMBERS = st.one_of(
     st.integers(1, 10**18),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coincall_fast._latency import Histogram, Ledger
-from coincall_fast.latency import Latency, Quantiles
+from coincall_fast.streams.latency import Latency, Quantiles
 
 QUANTILES = (0.0, 0.25, 0.5, 0.9, 0.99, 0.999, 1.0)
 LONGEST = 2**41  # buckets end here

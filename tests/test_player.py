@@ -22,10 +22,10 @@ from coincall_fast import (
 )
 from coincall_fast.coincall import Dialect
 from coincall_fast.errors import TransportError
-from coincall_fast.fingerprint import Fingerprint
-from coincall_fast.recorder import Recorder
-from coincall_fast.recording import FILE_HEADER, Kind, encode
-from coincall_fast.session import Session
+from coincall_fast.streams.fingerprint import Fingerprint
+from coincall_fast.streams.recorder import Recorder
+from coincall_fast.streams.recording import FILE_HEADER, Kind, encode
+from coincall_fast.streams.session import Session
 from proxy import Fault, Proxy
 from streams import listen, stream_to, until, valid
 

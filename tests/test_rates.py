@@ -8,8 +8,8 @@ from collections import defaultdict
 import pytest
 
 from coincall_fast import UsageError
-from coincall_fast.endpoints import RATES
-from coincall_fast.rates import Rate, Slot, Windows
+from coincall_fast.rest.endpoints import RATES
+from coincall_fast.rest.rates import Rate, Slot, Windows
 
 CALLS = 1_000_000 if os.environ.get("COINCALL_FAST_LONG") else 300_000
 

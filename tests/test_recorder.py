@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from coincall_fast import Channel, RecordingError, UsageError, recorder, replay
-from coincall_fast.recorder import Recorder
-from coincall_fast.recording import FILE_HEADER, Damage, Kind, Reader, Record
+from coincall_fast import Channel, RecordingError, UsageError, replay
+from coincall_fast.streams import recorder
+from coincall_fast.streams.recorder import Recorder
+from coincall_fast.streams.recording import FILE_HEADER, Damage, Kind, Reader, Record
 from streams import PATIENCE_S, listen, stream_to, until, valid
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="has no signals, limits or forks")
@@ -190,8 +191,8 @@ class TestFile:
     def test_an_interpreter_that_exits_ends_it(self, path):
         program = """
 import sys
-from coincall_fast.recorder import Recorder
-from coincall_fast.recording import Kind
+from coincall_fast.streams.recorder import Recorder
+from coincall_fast.streams.recording import Kind
 track = Recorder(sys.argv[1], {}).track("futures")
 for n in range(1000):
     track.put(Kind.FRAME, n, b"x" * 10_000)
@@ -210,8 +211,8 @@ def open_files():
 
 FLOOD = """
 import os, sys, threading, time
-from coincall_fast.recorder import Recorder
-from coincall_fast.recording import Kind
+from coincall_fast.streams.recorder import Recorder
+from coincall_fast.streams.recording import Kind
 
 made = Recorder(sys.argv[1], {})
 track = made.track("futures")

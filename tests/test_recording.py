@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coincall_fast import RecordingError, recording
-from coincall_fast.recording import FILE_HEADER, Damage, Kind, Reader, Record, encode
+from coincall_fast import RecordingError
+from coincall_fast.streams import recording
+from coincall_fast.streams.recording import FILE_HEADER, Damage, Kind, Reader, Record, encode
 
 PARTS = [
     (Kind.BEGIN, "", 10, 1_700_000_000_000, b'{"products":["futures"]}'),

@@ -23,7 +23,7 @@ from coincall_fast import (
     Trade,
     VenueError,
 )
-from coincall_fast.endpoints import ENDPOINTS, RATES
+from coincall_fast.rest.endpoints import ENDPOINTS, RATES
 from stub_server import KEY, SECRET, Asked, Raw, Stub, envelope, serving
 
 BODIES = {

@@ -30,7 +30,7 @@ from coincall_fast import (
     UsageError,
     VenueError,
 )
-from coincall_fast.endpoints import RATES
+from coincall_fast.rest.endpoints import RATES
 from stub_server import AUTHORITY, KEY, SECRET, Asked, Raw, Stub, bytes_server, envelope, serving
 
 pytestmark = pytest.mark.usefixtures("short_waits", "no_names")

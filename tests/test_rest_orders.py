@@ -27,9 +27,9 @@ from coincall_fast import (
     UsageError,
     VenueError,
 )
-from coincall_fast.answers import Page
-from coincall_fast.endpoints import RATES
-from coincall_fast.pages import by_cursor, by_page
+from coincall_fast.rest.answers import Page
+from coincall_fast.rest.endpoints import RATES
+from coincall_fast.rest.pages import by_cursor, by_page
 from stub_server import KEY, SECRET, Asked, Raw, Stub, envelope, params, serving
 
 pytestmark = pytest.mark.usefixtures("short_waits")

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pytest
 
 from coincall_fast import Client, CoincallFastError, Order, Rate, Timeout, UsageError
-from coincall_fast.endpoints import RATES
+from coincall_fast.rest.endpoints import RATES
 from coincall_fast.signing import Credentials, Hidden
 from stub_server import AUTHORITY, KEY, SECRET, Asked, Raw, Stub, bytes_server, envelope, serving
 

@@ -24,7 +24,7 @@ from coincall_fast import (
     Unavailable,
     VenueError,
 )
-from coincall_fast.endpoints import RATES
+from coincall_fast.rest.endpoints import RATES
 from coincall_fast.sim import Exchange
 
 pytestmark = pytest.mark.usefixtures("short_waits")

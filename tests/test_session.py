@@ -14,8 +14,9 @@ from coincall_fast import (
     TransportError,
     VenueError,
 )
+from coincall_fast.backoff import Backoff
 from coincall_fast.coincall import Dialect
-from coincall_fast.session import Backoff, Session
+from coincall_fast.streams.session import Session
 
 S = 1_000_000_000
 WALL_MS = 1_700_000_000_000

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from coincall_fast import BookStore, Channel
-from coincall_fast.recorder import Recorder
-from coincall_fast.recording import Kind
 from coincall_fast.sim import Exchange
 from coincall_fast.sim.recording import Recording, Replay
+from coincall_fast.streams.recorder import Recorder
+from coincall_fast.streams.recording import Kind
 from sim_client import Plain
 from sim_socket import Socket
 from streams import stream_to, until, valid

@@ -19,10 +19,12 @@ import zlib
 import pytest
 import trustme
 
-from coincall_fast import AuthError, Channel, OrderBook, TransportError, VenueError, connection
-from coincall_fast.session import SECOND_NS, Backoff, Session
+from coincall_fast import AuthError, Channel, OrderBook, TransportError, VenueError
+from coincall_fast.backoff import Backoff
 from coincall_fast.sim import Exchange
 from coincall_fast.sim.connection import Connection
+from coincall_fast.streams import connection
+from coincall_fast.streams.session import SECOND_NS, Session
 from proxy import KINDS, Fault, Proxy
 from streams import (
     PATIENCE_S,
@@ -310,7 +312,7 @@ class TestOutcomes:
 
     def test_an_upgrade_that_does_not_end(self, exchange, proxy, monkeypatch):
         """Five seconds for all of it."""
-        monkeypatch.setattr("coincall_fast.dial.DIAL_S", 0.3)
+        monkeypatch.setattr("coincall_fast.streams.dial.DIAL_S", 0.3)
         proxy.order_next(Fault("stall", 50))
         with through(proxy, exchange, "futures") as stream:
             told = listen(stream, "error")
@@ -320,7 +322,7 @@ class TestOutcomes:
 
     def test_an_upgrade_that_drips(self, monkeypatch):
         """Each byte is a sign of life, and the deadline is over all of them."""
-        monkeypatch.setattr("coincall_fast.dial.DIAL_S", 0.4)
+        monkeypatch.setattr("coincall_fast.streams.dial.DIAL_S", 0.4)
         with listening() as (server, stream, told), stream:
             peer, _ = server.accept()
             with peer:
@@ -429,7 +431,7 @@ class TestVenue:
             assert not [item for item in items if isinstance(item, OrderBook) and item.is_valid]
 
     def test_a_consumer_that_lags_too_far_behind_is_told(self, exchange, monkeypatch):
-        monkeypatch.setattr("coincall_fast.inbox.KEPT_MESSAGES", 8)
+        monkeypatch.setattr("coincall_fast.streams.inbox.KEPT_MESSAGES", 8)
         with stream_to(exchange, "futures") as stream:
             items = iter(stream)
             tickers = listen(stream, Channel.TICKER)
@@ -458,7 +460,7 @@ class TestOurClock:
             time_ns=lambda: time.time_ns() + moved.by_ns,
         )
         for module in ("link", "stream"):
-            monkeypatch.setattr(f"coincall_fast.{module}.time", shim)
+            monkeypatch.setattr(f"coincall_fast.streams.{module}.time", shim)
         return moved
 
     def test_it_jumps_back(self, exchange, clock):
@@ -548,7 +550,7 @@ class TestNames:
 
     def test_a_name_server_that_does_not_answer(self, monkeypatch):
         """The deadline of a dial is over the name, too."""
-        monkeypatch.setattr("coincall_fast.dial.DIAL_S", 0.3)
+        monkeypatch.setattr("coincall_fast.streams.dial.DIAL_S", 0.3)
         answer = threading.Event()
         known = socket.getaddrinfo
 
@@ -609,7 +611,7 @@ class TestTls:
         assert SECRET.encode() not in heard[0]
 
     def test_a_handshake_that_does_not_end(self, monkeypatch):
-        monkeypatch.setattr("coincall_fast.dial.DIAL_S", 0.3)
+        monkeypatch.setattr("coincall_fast.streams.dial.DIAL_S", 0.3)
         with socket.create_server(("127.0.0.1", 0)) as server:
             url = f"wss://127.0.0.1:{server.getsockname()[1]}"
             with listening(ws_url=url) as (_, stream, told), stream:

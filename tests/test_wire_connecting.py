@@ -17,8 +17,8 @@ import trustme
 import websocket
 
 from coincall_fast import TransportError, UsageError
-from coincall_fast import dial as dialling
-from coincall_fast.connection import Address, Connection, Proxy
+from coincall_fast.streams import dial as dialling
+from coincall_fast.streams.connection import Address, Connection, Proxy
 from streams import PATIENCE_S, until, upgrade
 from wire_echo import dialled, frames_until_close, messages_until_lost, serving, upgraded
 from wire_frames import BINARY, TEXT, close, frame

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from coincall_fast import Channel, TransportError
-from coincall_fast import connection as open_connection
-from coincall_fast.connection import GOODBYE_S, PINGS_PER_S, UNSENT
+from coincall_fast.streams import connection as open_connection
+from coincall_fast.streams.connection import GOODBYE_S, PINGS_PER_S, UNSENT
 from streams import PATIENCE_S, listening, text_frame, until, upgrade, valid
 from wire_echo import dialled, frames_until_close, serving, upgraded
 from wire_frames import CLOSE, PING, PONG, TEXT, client_frames, close, frame

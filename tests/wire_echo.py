@@ -6,8 +6,8 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from coincall_fast._wire import Opcode
-from coincall_fast.connection import Address, Connection
 from coincall_fast.errors import TransportError
+from coincall_fast.streams.connection import Address, Connection
 from streams import PATIENCE_S, upgrade
 from wire_frames import CLOSE, client_frames
 

@@ -27,7 +27,6 @@ from .errors import (
     UsageError,
     VenueError,
 )
-from .instruments import Instrument
 from .message import (
     Account,
     Ack,
@@ -57,8 +56,9 @@ from .model import (
     Sweep,
     TimeInForce,
 )
-from .rates import Rate
-from .tickets import Outcome
+from .rest.instruments import Instrument
+from .rest.rates import Rate
+from .rest.tickets import Outcome
 
 __version__ = "0.1.0"
 

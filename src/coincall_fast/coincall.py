@@ -11,14 +11,15 @@ from typing import Any
 
 from ._book import BookStore, decode, decode_into
 from ._message import decode_rest
-from .client import Client, Timeout
 from .environment import credentials, hosts
-from .errors import AuthError, UsageError
+from .errors import AuthError, ClockError, UsageError, VenueError
 from .message import Ack
 from .model import Channel
-from .player import Replay
+from .rest.client import Client, Timeout
+from .rest.codes import CODES
 from .signing import Credentials
-from .stream import Stream as _Stream
+from .streams.player import Replay
+from .streams.stream import Stream as _Stream
 from .wire import COINCALL as WIRE
 from .wire import FUTURES, OPTIONS, ChannelRow
 
@@ -39,11 +40,8 @@ __all__ = [
 _OPTION = re.compile(r"[A-Z0-9]+-\d{1,2}[A-Z]{3}\d{2}-\d+(?:\.\d+)?-[CP]")
 
 
-# Key, signature, timestamp and where they come from (protocol page, section 4). Not 10554 and 7001:
-# a key may lack the permission for one channel only.
-_REFUSALS = frozenset(
-    "10006 10007 10008 10551 10555 10556 10557 10560 10561 10562 10563 10568 10587 10588".split()
-)
+# A key may lack the permission for one channel only: that is an answer to a request.
+_NOT_PERMITTED = ("7001", "10554")
 
 # By the code of a channel; each message asks.
 _NAMES: dict[int | None, tuple[str, ...]] = {
@@ -106,9 +104,12 @@ class Dialect:
 
     def refusal(self, ack: Ack) -> AuthError | None:
         code = str(ack.detail.get("code", ack.detail.get("c")))
-        if code not in _REFUSALS:
+        if not code.isdecimal() or code in _NOT_PERMITTED:
             return None
-        return AuthError(f"the signed address was refused: {ack.detail.get('msg')}", int(code))
+        kind, text = CODES.get(int(code[:9]), (VenueError, ""))
+        if kind not in (AuthError, ClockError):
+            return None
+        return AuthError(f"the signed address was refused: {text}", int(code))
 
     def _row(self, product: str, data_type: str) -> ChannelRow | None:
         rows = (row for row in WIRE.rows if (row.product, row.data_type) == (product, data_type))

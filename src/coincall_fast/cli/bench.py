@@ -14,7 +14,7 @@ import orjson
 from .._book import OrderBook
 from ..coincall import Channel, Stream
 from ..errors import CoincallFastError
-from ..latency import Quantiles
+from ..streams.latency import Quantiles
 
 __all__ = ["bench"]
 

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..latency import Latency
+from ..streams.latency import Latency
 from .board import Board, Row, text_of
 
 __all__ = ["Json", "Plain", "Screen", "View"]

@@ -12,8 +12,8 @@ from .. import coincall
 from .._book import OrderBook
 from ..coincall import Channel, Stream
 from ..errors import CoincallFastError, RecordingError, TransportError
-from ..player import Replay
-from ..recorder import Recorder
+from ..streams.player import Replay
+from ..streams.recorder import Recorder
 from .board import Row, text_of
 from .live import OPEN_S, from_exchange, from_venue, split
 

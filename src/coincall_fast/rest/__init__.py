@@ -1,0 +1,16 @@
+"""Coincall's signed REST: verbs in, requests out, answers as the classes that streams have.
+
+From the top; each module knows only what is below it:
+
+    client                       the nouns
+    options futures account      the verbs of one noun each
+    trading                      the verbs that options and futures share
+    calls tickets pages          rate limits, clock and retries around one request and its answer;
+                                 orders before and after they are sent; histories
+    endpoints                    every endpoint, a row each
+    answers reports              what an answer says: a value or an error; the classes of REST alone
+    http                         one exchange, before one deadline
+    request instruments          a request as it is signed and sent; ticks and lots
+    parameters                   what requests carry, a line each
+    decimals rates clock codes   exact numbers, sliding windows, the clock's offset, the error codes
+"""

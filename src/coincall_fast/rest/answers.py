@@ -1,0 +1,269 @@
+"""What a REST answer says: a value of its endpoint's type, or the error that it means.
+
+Protocol page, section 2: an envelope with a code, mostly with HTTP 200; other statuses come with
+bodies of any kind.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from .._message import decode_rest
+from ..errors import AuthError, DecodeError, RateLimited, Unavailable, VenueError
+from ..message import Message
+from ..signing import json_text
+from .codes import refusal
+from .instruments import parsed
+from .request import Answer, Request
+
+__all__ = [
+    "Levels",
+    "Page",
+    "anything",
+    "detailed",
+    "identifier",
+    "inner",
+    "levels",
+    "many",
+    "maybe",
+    "nothing",
+    "one",
+    "pages",
+    "read",
+    "server_time",
+    "table",
+]
+
+LONGEST_TEXT = 300  # of what a venue says, in an error
+
+_T = TypeVar("_T")
+
+_NOTHING = object()  # null is data too
+
+
+def read(request: Request, answer: Answer, hide: Callable[[str], str] = str) -> Any:
+    """The value of an answer, or raises VenueError, one of its kinds, or DecodeError.
+
+    hide: takes out of the venue's text what must not be told.
+    """
+    status, body = answer.status, answer.body
+    code, said, data = _opened(body, hide)
+    told = f"HTTP {status}" if said is None else f"{said} (HTTP {status})"
+    if status == 429:
+        error = RateLimited(told, code, endpoint=request.name)
+        error.wait_s = answer.retry_after_s
+        raise error
+    if status >= 500 or status in (408, 425):
+        raise Unavailable(told, code, endpoint=request.name)
+    if code is not None and code != 0:
+        raise refusal(code, said, request.name)
+    if status in (401, 403):
+        raise AuthError(f"{told}: not for this key or address", code, endpoint=request.name)
+    if status == 404:
+        raise VenueError(f"{told}: no such path, or not for this key", code, endpoint=request.name)
+    if 300 <= status < 400:
+        raise VenueError(
+            f"{told}: sent elsewhere, where a signed request does not follow",
+            code,
+            endpoint=request.name,
+        )
+    if status != 200:
+        raise VenueError(told, code, endpoint=request.name)
+    if code is None or data is _NOTHING:
+        raise DecodeError(f"coincall {request.name}: {_wrong_with(body)}")
+    try:
+        return request.endpoint.result(body, data)
+    except DecodeError as error:
+        raise DecodeError(
+            f"coincall {request.name}: {error.reason}", error.offset, error.symbol
+        ) from None
+
+
+def _opened(body: bytes, hide: Callable[[str], str]) -> tuple[int | None, str | None, Any]:
+    """The code, the text and the data of an envelope; of what is none, nothing."""
+    try:
+        envelope = orjson.loads(body)
+    except ValueError:
+        return None, None, _NOTHING
+    if not isinstance(envelope, dict):
+        return None, None, _NOTHING
+    return _code(envelope), _said(envelope, hide), envelope.get("data", _NOTHING)
+
+
+def _code(envelope: dict[str, Any]) -> int | None:
+    """Its code, which one endpoint sends as text; None where it has none."""
+    code = envelope.get("code")
+    if isinstance(code, str) and code.removeprefix("-").isdecimal() and len(code) < 19:
+        return int(code)
+    return code if type(code) is int else None
+
+
+def _said(envelope: dict[str, Any], hide: Callable[[str], str]) -> str | None:
+    """Its message, with the values that belong into it, and nothing that steers a terminal."""
+    said = envelope.get("msg")
+    if not isinstance(said, str) or not said:
+        return None
+    arguments = envelope.get("i18nArgs")
+    for i, value in enumerate(arguments if isinstance(arguments, list) else ()):
+        said = said.replace(f"{{{i}}}", str(value))
+    return "".join(c if c.isprintable() else " " for c in hide(said)[:LONGEST_TEXT])
+
+
+def _wrong_with(body: bytes) -> str:
+    start = body[:100].lstrip().lower()
+    if start.startswith(b"<"):
+        return "a page of HTML where JSON belongs"
+    if not start.startswith(b"{"):
+        return "no JSON object" if body else "an empty body"
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return "broken JSON, or half of it"
+    return "JSON without a code and data"
+
+
+# ---------------------------------------------------------------- what endpoints make of data
+
+
+class Page(NamedTuple):
+    """Some rows of a list. ``has_next`` is None where the venue does not say."""
+
+    rows: list[Any]
+    has_next: bool | None
+
+
+class Levels(NamedTuple):
+    """Both sides of a book, as `OrderBook.load` takes them."""
+
+    symbol: str | None
+    bids: list[tuple[Any, Any]]
+    asks: list[tuple[Any, Any]]
+    ts_ms: int
+
+
+def one(kind: type[Message]) -> Callable[[bytes, Any], Any]:
+    """One row."""
+
+    def result(body: bytes, data: Any) -> Any:
+        _demand(data, dict)
+        return decode_rest(kind, body)
+
+    return result
+
+
+def maybe(kind: type[Message]) -> Callable[[bytes, Any], Any]:
+    """One row, or None for null."""
+
+    def result(body: bytes, data: Any) -> Any:
+        return None if data is None else one(kind)(body, data)
+
+    return result
+
+
+def many(kind: type[Message]) -> Callable[[bytes, Any], list[Any]]:
+    """A list of rows."""
+
+    def result(body: bytes, data: Any) -> list[Any]:
+        _demand(data, list)
+        rows: list[Any] = decode_rest(kind, body)
+        return rows
+
+    return result
+
+
+def table(kind: type[Message]) -> Callable[[bytes, Any], Any]:
+    """A list of rows, as columns."""
+
+    def result(body: bytes, data: Any) -> Any:
+        _demand(data, list)
+        return decode_rest(kind, body)
+
+    return result
+
+
+def pages(kind: type[Message]) -> Callable[[bytes, Any], Page]:
+    """An object with a list of rows."""
+
+    def result(body: bytes, data: Any) -> Page:
+        _demand(data, dict)
+        _demand(data.get("list"), list)
+        has_next = data.get("hasNext")
+        return Page(decode_rest(kind, body), has_next if isinstance(has_next, bool) else None)
+
+    return result
+
+
+def inner(kind: type[Message]) -> Callable[[bytes, Any], list[Any]]:
+    """A list of rows that is the data of the data."""
+
+    def result(body: bytes, data: Any) -> list[Any]:
+        _demand(data, dict)
+        _demand(data.get("data"), list)
+        rows: list[Any] = decode_rest(kind, json_text(parsed(body)["data"]))
+        return rows
+
+    return result
+
+
+def identifier(body: bytes, data: Any) -> int:
+    """The id of an order: a number, or the digits of one."""
+    if isinstance(data, str) and data.isdecimal() and len(data) < 20:
+        return int(data)
+    if type(data) is not int:
+        raise DecodeError("no order id")
+    return data
+
+
+def server_time(body: bytes, data: Any) -> int:
+    """The venue's clock, in epoch milliseconds."""
+    time_ms = data.get("serverTime") if isinstance(data, dict) else None
+    if type(time_ms) is not int:
+        raise DecodeError("no server time")
+    return time_ms
+
+
+def nothing(body: bytes, data: Any) -> None:
+    """That it was taken, which two products say differently."""
+
+
+def anything(body: bytes, data: Any) -> Any:
+    """An object or a list, as `json.loads` gives it."""
+    if not isinstance(data, dict | list):
+        raise DecodeError("neither an object nor a list")
+    return data
+
+
+def detailed(body: bytes, data: Any) -> Any:
+    """The same, with numbers that are no integers as Decimal."""
+    return parsed(body)
+
+
+def levels(body: bytes, data: Any) -> Levels:
+    """The two sides of a book; of a level, size and price by name or a pair of them."""
+    _demand(data, dict)
+    try:
+        bids, asks = ([_level(level) for level in data[side]] for side in ("bids", "asks"))
+    except (KeyError, TypeError, IndexError):
+        raise DecodeError("no order book") from None
+    symbol = data.get("optionName") or data.get("symbol")
+    ts_ms = data.get("timestamp")
+    return Levels(
+        symbol if isinstance(symbol, str) else None,
+        bids,
+        asks,
+        ts_ms if type(ts_ms) is int else 0,
+    )
+
+
+def _level(level: Any) -> tuple[Any, Any]:
+    if isinstance(level, dict):
+        return level["price"], level["size"]
+    price, size = level[:2]
+    return price, size
+
+
+def _demand(data: Any, kind: type[_T]) -> None:
+    """Nothing is an answer only where it is said: an empty list (section 5, quirk 29)."""
+    if not isinstance(data, kind):
+        raise DecodeError(f"a {type(data).__name__} where a {kind.__name__} belongs")

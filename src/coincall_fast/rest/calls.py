@@ -1,0 +1,266 @@
+"""Signed requests within a venue's limits: the time and the threads around request and answer.
+
+A request waits for its place in the rate limits, is signed last with the venue's time, and sent.
+The first signed one asks for that time before, in one round trip. Reads are repeated, with growing
+and jittered waits, until a deadline; writes never are, but for the one case where the venue has
+refused the timestamp and so the request.
+"""
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..backoff import Backoff
+from ..errors import (
+    ClockError,
+    CoincallFastError,
+    DecodeError,
+    RateLimited,
+    TransportError,
+    Unavailable,
+    UsageError,
+)
+from ..signing import Credentials, Hidden
+from .clock import Offset, RoundTrip, estimate
+from .http import Http
+from .rates import Rate, Slot, Windows
+from .request import Answer, Endpoint, Request, build
+
+__all__ = ["Rest"]
+
+log = logging.getLogger("coincall_fast")
+
+ATTEMPTS = 4  # of a read
+ROUND_TRIPS = 5
+LEAST_S = 0.001  # a wait for less is none
+
+RETRIED = (TransportError, Unavailable, RateLimited, DecodeError)
+
+
+class Rest:
+    """Calls of one venue's endpoints by their names in its table. Any thread may call.
+
+    read: makes the endpoint's value, or raises its error, of a request's answer; what it is given
+    last takes secrets out of a text of the venue's. endpoints: "time" is among them.
+    rates: the limits, by class. rate_wait_s: how long a request may wait for its place, before
+    RateLimited is raised. total_s: over all of a call. window_ms, order_window_ms: how old a read
+    or a write may be when the venue has it.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        endpoints: Mapping[str, Endpoint],
+        read: Callable[[Request, Answer, Callable[[str], str]], Any],
+        credentials: Credentials | None,
+        *,
+        rates: Mapping[str, Rate],
+        rate_wait_s: float,
+        total_s: float,
+        window_ms: int,
+        order_window_ms: int,
+    ) -> None:
+        self.http = http
+        self.credentials = credentials
+        self._hide: Callable[[str], str] = str if credentials is None else credentials.hide
+        self._endpoints = endpoints
+        self._read = read
+        self._windows = Windows(rates)
+        self._locked = threading.Lock()  # over the windows
+        self._rate_wait_s = rate_wait_s
+        self._total_s = total_s
+        self._window_ms = window_ms
+        self._order_window_ms = order_window_ms
+        self._offset: Offset | None = None  # to be added to time.monotonic, in milliseconds
+        self._syncing = threading.Lock()
+        self._synced = 0
+        self._has_asked = False  # whether we tried to know the venue's time before we sign
+        self._keeper: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def call(self, name: str, arguments: Mapping[str, Any], end_s: float | None = None) -> Any:
+        """What the endpoint gives for these arguments.
+
+        end_s: when to give up, by `time.monotonic()`; without it after `total_s`.
+        """
+        request = build(self._endpoints[name], arguments)
+        if self._closing.is_set():
+            raise UsageError("the client is closed")
+        if request.endpoint.is_signed and self.credentials is None:
+            raise UsageError(
+                f"{request.name} is signed: give api_key and api_secret, "
+                "or set COINCALL_API_KEY and COINCALL_API_SECRET"
+            )
+        own_s = time.monotonic() + self._total_s
+        end_s = own_s if end_s is None else min(own_s, end_s)
+        if request.endpoint.is_write:
+            return self._in_time(request, end_s)
+        backoff = Backoff()
+        failure: CoincallFastError | None = None
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._in_time(request, end_s)
+            except RETRIED as error:
+                if isinstance(error, RateLimited) and not error.is_sent:
+                    failure = failure or error  # why there had to be one more attempt says more
+                    break
+                failure = error
+            wait_s = backoff.next_s(random.random())
+            if isinstance(failure, RateLimited):
+                wait_s = max(wait_s, failure.wait_s or 0.0)
+            if attempt == ATTEMPTS or time.monotonic() + wait_s >= end_s:
+                break
+            if self._closing.wait(wait_s):
+                break
+        assert failure is not None
+        raise failure
+
+    def _in_time(self, request: Request, end_s: float) -> Any:
+        """One attempt; where the venue refused the timestamp, a second one with the clock set."""
+        if request.endpoint.is_signed and not self._has_asked:
+            with contextlib.suppress(CoincallFastError):
+                self._sync_since(0, end_s, round_trips=1)  # threads wait for the first of them
+            self._has_asked = True
+        synced = self._synced
+        try:
+            return self._attempt(request, end_s)
+        except ClockError as error:
+            failure = error
+        with contextlib.suppress(CoincallFastError):
+            self._sync_since(synced, end_s)
+        if self._synced == synced:
+            raise failure
+        return self._attempt(request, end_s)
+
+    def _attempt(self, request: Request, end_s: float) -> Any:
+        slot = self._admitted(request, end_s)
+        is_sent = True
+        try:
+            answer = self._sent(request, end_s)
+        except TransportError as error:
+            is_sent = error.is_sent
+            raise
+        finally:
+            self._answered(slot, is_sent)
+        try:
+            return self._read(request, answer, self._hide)
+        except RateLimited as error:
+            if slot is not None:
+                with self._locked:
+                    self._windows.shut(request.endpoint.rate, time.monotonic(), error.wait_s)
+            raise
+
+    def _sent(self, request: Request, end_s: float) -> Answer:
+        endpoint = request.endpoint
+        headers = Hidden()
+        if endpoint.is_signed and self.credentials is not None:
+            window_ms = self._order_window_ms if endpoint.is_write else self._window_ms
+            headers = self.credentials.rest_headers(
+                endpoint.method, request.path, request.shown, self.now_ms(), window_ms
+            )
+        if endpoint.encoding:
+            headers["Content-Type"] = endpoint.encoding
+        answer = self.http.send(endpoint.method, request.target, headers, request.body, end_s)
+        if self.credentials is None:
+            return answer
+        # Some venues repeat what they refuse; then it would be among the locals of a traceback.
+        return answer._replace(body=self.credentials.hidden(answer.body, headers))
+
+    # ---------------------------------------------------------------- rates
+
+    def _admitted(self, request: Request, end_s: float) -> Slot | None:
+        """Waits for a place in the window of its class; None where it has no class."""
+        rate = request.endpoint.rate
+        if not rate:
+            return None
+        limit_s = min(time.monotonic() + self._rate_wait_s, end_s)
+        while True:
+            with self._locked:
+                now_s = time.monotonic()
+                wait_s = self._windows.wait_s(rate, now_s)
+                if not wait_s:
+                    return self._windows.take(rate)
+            if now_s + wait_s > limit_s:
+                break
+            if self._closing.wait(max(wait_s, LEAST_S)):
+                raise UsageError("the client is closed")
+        error = RateLimited(
+            f"held back: {rate} has had its requests for the next {wait_s:.1f} s",
+            endpoint=request.name,
+        )
+        error.wait_s, error.is_sent = wait_s, False
+        raise error
+
+    def _answered(self, slot: Slot | None, is_sent: bool) -> None:
+        if slot is not None:
+            with self._locked:
+                if is_sent:
+                    self._windows.done(slot, time.monotonic())
+                else:
+                    self._windows.withdraw(slot)
+
+    # ---------------------------------------------------------------- the clock
+
+    def now_ms(self) -> int:
+        """The venue's time as far as we know it; our own where it could not be asked."""
+        if self._offset is None:
+            return time.time_ns() // 1_000_000
+        return self._offset.timestamp(time.monotonic() * 1000)
+
+    def sync(self) -> float:
+        """Asks the venue for its time; returns how far it is ahead of this machine's clock, ms."""
+        self._sync_since(self._synced, time.monotonic() + self._total_s)
+        offset = self._offset
+        assert offset is not None
+        return offset.likely_ms - (time.time() - time.monotonic()) * 1000
+
+    def _sync_since(self, synced: int, end_s: float, round_trips: int = ROUND_TRIPS) -> None:
+        """Synchronises, unless another thread has done so since."""
+        with self._syncing:
+            if self._synced != synced:
+                return
+            trips: list[RoundTrip] = []
+            failure: CoincallFastError | None = None
+            for _ in range(round_trips):
+                try:
+                    trips.append(self._round_trip(end_s))
+                except RETRIED as error:
+                    failure = error
+            if failure is not None and not trips:
+                raise failure
+            self._offset = estimate(trips)
+            self._synced += 1
+
+    def _round_trip(self, end_s: float) -> RoundTrip:
+        request = build(self._endpoints["time"], {})
+        sent_s = time.monotonic()
+        answer = self._sent(request, end_s)
+        answered_s = time.monotonic()
+        time_ms = self._read(request, answer, self._hide)
+        return RoundTrip(sent_s * 1000, answered_s * 1000, time_ms)
+
+    def keep_clock(self, every_s: float) -> None:
+        """Synchronises every so often, from a thread of its own, until `close`."""
+        if self._keeper is None:
+            self._keeper = threading.Thread(
+                target=self._keep_clock, args=(every_s,), name="coincall-fast clock", daemon=True
+            )
+            self._keeper.start()
+
+    def _keep_clock(self, every_s: float) -> None:
+        while not self._closing.wait(every_s):
+            try:
+                self.sync()
+            except CoincallFastError as error:
+                log.warning("the venue's clock was not heard: %s", error)
+
+    def close(self) -> None:
+        """Ends waits between attempts, the clock's thread and the connections that are idle."""
+        self._closing.set()
+        if self._keeper is not None:
+            self._keeper.join(self._total_s)
+        self.http.close()

@@ -1,0 +1,248 @@
+"""`Client`: Coincall's signed REST, by nouns and verbs (contract, section 5)."""
+
+import time
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Any, Self
+
+from ..environment import credentials, hosts
+from ..errors import CoincallFastError, OrderRejected, OrdersRemain, UsageError
+from ..message import Order
+from ..signing import Hidden
+from .account import AccountNoun
+from .answers import read
+from .calls import Rest
+from .decimals import integer
+from .endpoints import ENDPOINTS, RATES
+from .futures import Futures
+from .http import Http, Timeout
+from .options import Options
+from .rates import Rate
+from .reports import Countdown, FundingRate
+from .trading import Guard, Trading
+
+__all__ = ["Client", "Deadman", "Timeout"]
+
+TIMEOUT = Timeout()
+PAUSE_S = 0.25  # between two looks at whether all orders are gone
+EMPTY_LOOKS = 2  # one list without orders does not prove that there are none (section 5, quirk 27)
+
+_COUNTED = {1: "options", 2: "futures"}  # what the venue calls the products of a countdown
+
+
+class Client:
+    """Client(api_key=None, api_secret=None, *, env=None, rest_url=None, window_ms=5000,
+    order_window_ms=1500, read_only=False, order_guard=None, timeout=Timeout(3, 5, 10), rates=None,
+    rate_wait_s=5.0)
+
+    Coincall's REST. Use it as a context manager, or `close` it. Any thread may call.
+
+    Keys come from the arguments or from COINCALL_API_KEY and COINCALL_API_SECRET; without them
+    public verbs work. `env` is "prod" or "beta", else COINCALL_ENV, else "prod"; `rest_url` is
+    another address. The venue refuses what is older than `window_ms`, an order than
+    `order_window_ms`. With `read_only`, verbs that trade or change something raise UsageError.
+    `order_guard(order)` sees every new or changed order before it is signed, and raises (or
+    returns False) to forbid it. `timeout` is a `Timeout` or, as seconds, its total. `rates`
+    replaces some of `endpoints.RATES`; a request waits for its place in them for up to
+    `rate_wait_s`, then RateLimited is raised and nothing sent.
+
+    Reads are repeated within the total; what trades is sent once. The first signed request asks the
+    venue for its time before.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        *,
+        env: str | None = None,
+        rest_url: str | None = None,
+        window_ms: int = 5000,
+        order_window_ms: int = 1500,
+        read_only: bool = False,
+        order_guard: Guard | None = None,
+        timeout: Timeout | float = TIMEOUT,
+        rates: Mapping[str, Rate] | None = None,
+        rate_wait_s: float = 5.0,
+    ) -> None:
+        # First of all, so that no error shows them among its frame's locals.
+        given = Hidden(api_key=api_key or "", api_secret=api_secret or "")
+        del api_key, api_secret
+        base_url = rest_url or hosts(env).rest
+        limits = timeout if isinstance(timeout, Timeout) else Timeout(total_s=timeout)
+        if min(limits) <= 0:
+            raise UsageError("a timeout is more than 0 seconds")
+        if unknown := (rates or {}).keys() - RATES.keys():
+            raise UsageError(f"no rate classes: {', '.join(sorted(unknown))}")
+        self._rest = Rest(
+            Http(base_url, limits),
+            ENDPOINTS,
+            read,
+            credentials(**given),
+            rates={**RATES, **(rates or {})},
+            rate_wait_s=rate_wait_s,
+            total_s=limits.total_s,
+            window_ms=integer(window_ms, "window_ms"),
+            order_window_ms=integer(order_window_ms, "order_window_ms"),
+        )
+        self._is_read_only = read_only
+        self.account = AccountNoun(self._rest, read_only)
+        self.options = Options(self._rest, order_guard, read_only)
+        self.futures = Futures(self._rest, order_guard, read_only)
+
+    def close(self) -> None:
+        """Closes what is open; the client cannot be used any more."""
+        self._rest.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        rest = getattr(self, "_rest", None)  # of a client that could not be made, there is none
+        if rest is None:
+            return "<Client>"
+        return f"<Client {rest.http.host} {rest.credentials or 'no key'}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a client is not pickled or copied")
+
+    # ---------------------------------------------------------------- the venue
+
+    def server_time(self) -> int:
+        """The venue's clock, epoch milliseconds."""
+        time_ms: int = self._rest.call("time", {})
+        return time_ms
+
+    def sync_clock(self, *, every_s: float | None = None) -> float:
+        """Asks for the venue's time, in several round trips, and signs with it from now on.
+
+        Returns how far it is ahead of this machine's clock, in milliseconds. With `every_s`, it is
+        asked again so often, from a thread of its own, until `close`.
+        """
+        ahead_ms = self._rest.sync()
+        if every_s is not None:
+            self._rest.keep_clock(every_s)
+        return ahead_ms
+
+    def config(self) -> dict[str, Any]:
+        """The public configuration, as the venue says it: fees, ticks and limits by pair. Numbers
+        with a point are Decimal."""
+        config: dict[str, Any] = self._rest.call("config", {})
+        return config
+
+    def funding_rates(self, *symbols: str) -> list[FundingRate]:
+        """Of these perpetuals, or of all."""
+        rates: list[FundingRate] = self._rest.call(
+            "funding_rates", {"symbol_list": symbols or None}
+        )
+        return rates
+
+    # ---------------------------------------------------------------- the end of all orders
+
+    def cancel_everything(self, timeout: float) -> None:
+        """Cancels all orders of both products; returns once none was open twice in a row.
+
+        Cancels what this client has placed orders in, and whatever is listed as open, again and
+        again for `timeout` seconds; then raises OrdersRemain, with the orders that are left. An
+        error of the venue or the network does not end it before.
+        """
+        if self._is_read_only:
+            raise UsageError("this client is read-only: no cancel_everything")
+        end_s = time.monotonic() + timeout
+        looks = 0
+        markets: tuple[Trading, ...] = (self.options, self.futures)
+        wanted = {market: set(market.traded) for market in markets}
+        left: dict[Trading, list[Order]] = {market: [] for market in markets}
+        failure: CoincallFastError | None = None
+        for turn in count():
+            failure = None
+            for market in markets:
+                for index in sorted(wanted[market]):
+                    try:
+                        market.cancel_all(index, end_s=end_s)
+                        wanted[market].remove(index)
+                    except CoincallFastError as error:  # the others' turn all the same
+                        failure = error
+                try:
+                    left[market] = market.open_orders(end_s=end_s)
+                except CoincallFastError as error:
+                    failure = error
+                wanted[market] |= {market.index_of(order.symbol or "") for order in left[market]}
+            looks = 0 if failure or any(left.values()) else looks + 1
+            if looks == EMPTY_LOOKS:
+                return
+            if turn or not any(wanted.values()):  # what the first list has goes at once
+                if time.monotonic() + PAUSE_S >= end_s:
+                    break
+                time.sleep(PAUSE_S)
+        orders = tuple(order for some in left.values() for order in some)
+        ids = ", ".join(f"{order.symbol} {order.order_id}" for order in orders) or "nobody knows"
+        why = "" if failure is None else f" ({failure})"
+        raise OrdersRemain(f"open after {timeout} s: {ids}{why}", orders)
+
+    def deadman(self, symbols: Iterable[str], timeout_ms: int) -> "Deadman":
+        """Has the venue cancel all orders of both products in these pairs, such as "BTCUSD", unless
+        it hears `beat()` within `timeout_ms`. Needs a market maker's permission."""
+        if self._is_read_only:
+            raise UsageError("this client is read-only: no deadman")
+        pairs = (symbols,) if isinstance(symbols, str) else symbols
+        indexes = tuple(dict.fromkeys(Trading.index_of(symbol) for symbol in pairs))
+        switch = Deadman(self._rest, indexes, integer(timeout_ms, "timeout_ms"))
+        switch.set()
+        return switch
+
+
+class Deadman:
+    """The venue's countdown over some pairs, as long as it is beaten. Nothing beats it by itself.
+
+    At the end of a `with` the countdown is taken back; orders stay. Once it has lapsed the venue
+    takes no orders until it is `set` again (OrderRejected, 10619).
+    """
+
+    def __init__(self, rest: Rest, symbols: tuple[str, ...], timeout_ms: int) -> None:
+        if not symbols or timeout_ms <= 0:
+            raise UsageError("a countdown has symbols, and a time of more than 0 ms")
+        self.symbols = symbols
+        self.timeout_ms = timeout_ms
+        self._rest = rest
+
+    def set(self) -> None:
+        """Starts the countdowns, or starts them again."""
+        self._each(self.timeout_ms)
+
+    def beat(self) -> None:
+        """A sign of life. Raises OrderRejected (10619) where a countdown has lapsed meanwhile."""
+        for product, name in _COUNTED.items():
+            heard = self._rest.call("beat", {"product": product, "symbols": self.symbols})
+            if lapsed := [symbol for symbol in self.symbols if symbol not in heard]:
+                what = f"the countdown of {name} has lapsed: {', '.join(lapsed)}"
+                raise OrderRejected(what, 10619)
+
+    def standing(self) -> list[Countdown]:
+        """The account's countdowns, as the venue has them."""
+        rows: list[Countdown] = []
+        for product in _COUNTED:
+            rows += self._rest.call("countdowns", {"product": product})
+        return rows
+
+    def close(self) -> None:
+        """Takes the countdowns back."""
+        self._each(0)
+
+    def _each(self, countdown_ms: int) -> None:
+        for product in _COUNTED:
+            for symbol in self.symbols:
+                fields = {"product": product, "symbol": symbol, "countdown_ms": countdown_ms}
+                self._rest.call("countdown", fields)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Deadman {', '.join(self.symbols)}: {self.timeout_ms} ms>"

@@ -1,0 +1,320 @@
+"""A stream that stays connected: what the user wants of it, over links that see to it.
+
+Whatever the user says is handed to the threads of the links, and callbacks run on those.
+"""
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, Self
+
+from .._book import BookStore
+from ..errors import CoincallFastError, TransportError, UsageError
+from ..signing import Credentials
+from . import listeners, session
+from .connection import Address, Proxy
+from .inbox import Item
+from .latency import Latency
+from .link import Link
+from .listeners import Listeners
+from .recorder import Recorder
+from .session import Session
+
+__all__ = ["Stream"]
+
+log = logging.getLogger("coincall_fast")
+
+EVENTS = ("gap", "stale", "error", "state")
+
+
+class Dialect(session.Dialect, listeners.Names, Protocol):
+    """What else a stream asks a venue: who we are, where it is, and what it calls things."""
+
+    products: tuple[str, ...]
+    spellings: tuple[str, ...]
+
+    def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials: ...
+
+    def ws_url(self, env: str | None) -> str: ...
+
+    def data_types(self, channel: str, symbol: str | None) -> dict[str, str]: ...
+
+    def is_name(self, name: str) -> bool: ...
+
+
+class Stream:
+    """A signed, self-healing stream of one venue into a store of books.
+
+    Use it as a context manager, or `start` and `close` it. Books of a lost connection are invalid
+    until a fresh frame comes; it is dialled again with growing, jittered waits, signed anew, and
+    everything wanted is subscribed again. Every method may be called from any thread, callbacks
+    included. In a child process after a fork it is closed.
+    """
+
+    dialect: Dialect
+
+    def __init__(
+        self,
+        *products: str,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        env: str | None = None,
+        ws_url: str | None = None,
+        store: BookStore | None = None,
+        stale_after_ms: int | None = 5_000,
+        sockets: int = 1,
+        proxy: str | None = None,
+    ) -> None:
+        chosen = tuple(dict.fromkeys(products or self.dialect.products))
+        for product in chosen:
+            if product not in self.dialect.products:
+                raise UsageError(f"{product!r} is none of {', '.join(self.dialect.products)}")
+        if sockets < 1:
+            raise UsageError("a product has at least one socket")
+        self.products = chosen
+        self.store = BookStore() if store is None else store
+        self.latency = Latency()
+        self._credentials = self.dialect.credentials(api_key, api_secret)
+        self._listeners = Listeners(self.dialect)
+        self._lock = threading.Lock()  # over the two below
+        self._state_told = "new"
+        self._homes: dict[tuple[str, str], Link] = {}  # of symbols, by product
+        self._recorder: Recorder | None = None
+        base = (ws_url or self.dialect.ws_url(env)).rstrip("/")
+        stale_after_ns = None if stale_after_ms is None else stale_after_ms * 1_000_000
+        through = None if proxy is None else Proxy(proxy)
+        self._links = {
+            product: [
+                Link(
+                    product if number == 0 else f"{product} {number + 1}",
+                    Address.parse(f"{base}/{product}"),
+                    through,
+                    Session(self.dialect, product, self.store, stale_after_ns=stale_after_ns),
+                    self._listeners,
+                    self.latency,
+                    spellings=self.dialect.spellings,
+                    sign=self._signed,
+                    on_state=self._tell_state,
+                )
+                for number in range(sockets)
+            ]
+            for product in chosen
+        }
+        self._all_links = [link for links in self._links.values() for link in links]
+        _streams.add(self)
+
+    def _signed(self, url: str, spelling: str) -> str:
+        return self._credentials.ws_url(url, time.time_ns() // 1_000_000, spelling)
+
+    # ---------------------------------------------------------------- life
+
+    def start(self) -> Self:
+        """Begins to dial, unless it has begun already; returns at once."""
+        if self._listeners.is_closed:
+            raise UsageError("a closed stream is not started again")
+        for link in self._all_links:
+            if link.ident is None:
+                link.start()
+        return self
+
+    def close(self) -> None:
+        """Ends it for good: within a second every book is invalid and every thread gone.
+
+        No callback begins and nothing is dialled once this has returned. Idempotent.
+        """
+        with self._lock:
+            self._listeners.is_closed = True
+        for link in self._all_links:
+            link.stop()
+        end_s = time.monotonic() + 0.5
+        for link in self._all_links:
+            link.wait(end_s)
+        for link in self._all_links:
+            link.abandon()  # one that is stuck: in a callback, in a name server
+        if self._recorder is not None:
+            self._recorder.end(0.2)
+        self._tell_state(self.state)
+        self._listeners.end_iterations()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def error(self) -> Exception | None:
+        """The last one that was told."""
+        return self._listeners.error
+
+    @property
+    def state(self) -> str:
+        """The least of its connections: "new", "connecting", "open", "failed" or "closed".
+
+        "failed" is final, and `error` says why: the venue refused the keys.
+        """
+        states = [link.state for link in self._all_links]
+        if "failed" in states:
+            return "failed"
+        if self._listeners.is_closed:
+            return "closed"
+        return next(state for state in ("closed", "new", "connecting", "open") if state in states)
+
+    def wait_open(self, timeout_s: float) -> None:
+        """Blocks until every connection is open; raises what went wrong, or TransportError."""
+        end_s = time.monotonic() + timeout_s
+        while self.state != "open":
+            if self.state in ("failed", "closed") or time.monotonic() > end_s:
+                raise self.error or TransportError(f"not connected within {timeout_s:g} s")
+            time.sleep(0.005)
+
+    # ---------------------------------------------------------------- what the user wants
+
+    def subscribe(
+        self, channel: str, symbols: str | Iterable[str] | None = None, **payload: Any
+    ) -> None:
+        """Wants a `Channel`, or a channel by the venue's own name, now and after reconnects.
+
+        Each symbol goes to the connection of its product. Raises UsageError for a channel or
+        product that this stream does not have.
+        """
+        self._want("subscribe", channel, symbols, payload)
+
+    def unsubscribe(
+        self, channel: str, symbols: str | Iterable[str] | None = None, **payload: Any
+    ) -> None:
+        """Wants it no longer; without symbols the whole channel. Books concerned are cleared."""
+        self._want("unsubscribe", channel, symbols, payload)
+
+    def _want(
+        self,
+        action: str,
+        channel: str,
+        symbols: str | Iterable[str] | None,
+        payload: dict[str, Any],
+    ) -> None:
+        if self._listeners.is_closed:
+            raise UsageError("the stream is closed")
+        if "symbol" in payload:
+            raise UsageError("symbols are given as the second argument, not as symbol=")
+        named: list[str | None] = [symbols] if isinstance(symbols, str) else [*(symbols or ())]
+        wanted: dict[tuple[Link, str], list[str]] = {}
+        for symbol in [None] if symbols is None else named:
+            data_types = self.dialect.data_types(channel, symbol)
+            products = [product for product in data_types if product in self._links]
+            if not products:
+                raise UsageError(
+                    f"{symbol or channel} belongs to {' and '.join(data_types)}, "
+                    f"and this stream has {' and '.join(self._links)}"
+                )
+            for product in products:
+                if symbol is not None:
+                    links = [self._home(product, symbol)]
+                else:  # a whole channel: there is nothing to spread, but perhaps much to give up
+                    links = self._links[product][: 1 if action == "subscribe" else None]
+                for link in links:
+                    held = wanted.setdefault((link, data_types[product]), [])
+                    held += [] if symbol is None else [symbol]
+        for (link, data_type), held in wanted.items():
+            try:  # what cannot be written is refused here, not on the link's thread
+                self.dialect.request(action, data_type, tuple(held), payload)
+            except (TypeError, ValueError) as error:
+                raise UsageError(f"no payload: {error}") from None
+            link.ask(action, data_type, tuple(held), payload)
+
+    def _home(self, product: str, symbol: str) -> Link:
+        """The link of a symbol, with all its channels: the one that had the fewest at first."""
+        links = self._links[product]
+        if len(links) == 1:
+            return links[0]
+        with self._lock:
+            home = self._homes.get((product, symbol))
+            if home is None:
+                held = list(self._homes.values())
+                home = self._homes[product, symbol] = min(links, key=held.count)
+            return home
+
+    def on(self, event: str, callback: Callable[..., object]) -> None:
+        """Calls back on the reading thread, which waits for it.
+
+        A channel's callback gets each item: a book is consistent during the call. "gap" gets
+        (start_ns, end_ns) by ``time.monotonic_ns()``, "stale" a symbol, "error" the exception,
+        "state" the new `state` ("closed" on the thread that closes). A callback that raises is
+        reported to "error" and kept. Raises UsageError for an event that never comes.
+        """
+        if event not in EVENTS and not self.dialect.is_name(event):
+            raise UsageError(f"{event!r} is neither a channel nor one of {', '.join(EVENTS)}")
+        self._listeners.add(event, callback)
+
+    def record(self, path: str | os.PathLike[str]) -> Recorder:
+        """Records all that comes from now on, frame by frame as received; `replay` plays it.
+
+        Ends with the stream, or with what is returned: use that as a context manager. A recording
+        that is there already is continued. What is wrong with it later, such as a full disk, goes
+        to "error" and ends the recording alone. Raises RecordingError where it cannot begin.
+        """
+        if self._listeners.is_closed:
+            raise UsageError("the stream is closed")
+        if self._recorder is not None and not self._recorder.has_ended:
+            raise UsageError("the stream is being recorded already")
+        self._recorder = Recorder(path, {"products": [*self.products]}, self._recorder_failed)
+        for link in self._all_links:
+            link.ask("record", self._recorder.track(link.track))
+        return self._recorder
+
+    def _recorder_failed(self, error: CoincallFastError) -> None:
+        """Told on the reading thread of an open connection; while there is none, logged."""
+        links = sorted(self._all_links, key=lambda link: link.state != "open")
+        links[0].ask("report", error)
+        if links[0].state != "open":
+            log.error("%s", error)
+
+    def __iter__(self) -> Iterator[Item]:
+        """Every message, and each book that has changed since it was last given, until closed.
+
+        A book comes once however many frames it missed, and once more when it became invalid;
+        messages are never dropped: a consumer that lags 10 000 of them behind gets TransportError.
+        Begins with what comes after the first step; each iteration gets everything.
+        """
+        with self._listeners.inbox() as inbox:
+            if self.state in ("failed", "closed"):
+                inbox.end()
+            while (item := inbox.take()) is not None:
+                yield item
+        if self.state == "failed" and self.error is not None:
+            raise self.error
+
+    def __repr__(self) -> str:
+        return f"<Stream {' '.join(self._links)}: {self.state}, {len(self.store)} books>"
+
+    def _tell_state(self, final: str | None = None) -> None:
+        """Of the state that all links together are in, where it is another one now."""
+        with self._lock:
+            if self._state_told == "closed" or (self._listeners.is_closed and final is None):
+                return
+            state = final or self.state
+            is_news, self._state_told = state != self._state_told, state
+        if is_news:
+            self._listeners.tell_state(state)
+        if state == "failed":
+            self._listeners.end_iterations()
+
+
+_streams: "weakref.WeakSet[Stream]" = weakref.WeakSet()
+
+
+def _abandon_in_child() -> None:
+    """After a fork: the threads and connections are the parent's alone."""
+    for stream in list(_streams):
+        stream._listeners.is_closed = True
+        for link in stream._all_links:
+            link.orphan()
+        for book in stream.store.values():
+            book.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_in_child)
