@@ -27,6 +27,7 @@ LAYERS = """
     listeners  connection
     session  inbox  recorder  fingerprint  endpoints
     dial
+    tls
     _book  answers
     wire
     message  reports
@@ -55,6 +56,7 @@ MAY_TOUCH_WORLD = {
     "inbox",
     "connection",
     "dial",
+    "tls",
     "recorder",
     "sim",
     "client",
