@@ -12,7 +12,7 @@ import trustme
 
 from coincall_fast.connection import Address, Connection
 from coincall_fast.tls import TlsSocket
-from streams import PATIENCE_S
+from streams import PATIENCE_S, until
 from wire_frames import TEXT, client_frames
 
 
@@ -30,9 +30,11 @@ def contexts():
 def pair(contexts):
     """Both ends of a connection, the handshake done; the server's may wait."""
     client, server = contexts
-    ours, theirs = socket.socketpair()
-    for end in (ours, theirs):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 15)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ours = socket.create_connection(listening.getsockname())
+        theirs, _ = listening.accept()
+    for end in (ours, theirs):  # less than a record may be sent, and be taken by halves
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 13)
     theirs.settimeout(PATIENCE_S)
     ours.setblocking(False)
     secure = TlsSocket(ours, client, "venue.test")
@@ -54,6 +56,28 @@ def patiently(secure, act, *args):
             return act(*args)
         except BlockingIOError:
             assert select.select([secure], [], [], PATIENCE_S)[0], "nothing came"
+
+
+@contextlib.contextmanager
+def reading(peer, count):
+    """Has the peer read so many bytes meanwhile."""
+    heard = list[bytes]()
+
+    def read():
+        while sum(map(len, heard)) < count:
+            heard.append(peer.recv(1 << 16))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    yield heard
+    thread.join()
+
+
+def flush(secure):
+    while secure.has_unsent:
+        assert select.select([], [secure], [], PATIENCE_S)[1], "nothing is taken"
+        with contextlib.suppress(BlockingIOError):
+            assert secure.send(b"") == 0
 
 
 def received(secure, count):
@@ -94,6 +118,23 @@ def test_all_bytes_both_ways_whatever_the_pieces(pair):
     assert b"".join(heard) == out
 
 
+def test_what_has_come_with_the_last_record_is_pending(pair):
+    secure, peer = pair
+    with contextlib.suppress(BlockingIOError):
+        secure.recv(1)  # what the handshake left
+    assert secure.pending() == 0
+    peer.sendall(b"one")
+    peer.sendall(b"two")
+    with socket.fromfd(secure.fileno(), socket.AF_INET, socket.SOCK_STREAM) as below:
+        assert select.select([below], [], [], PATIENCE_S)[0]
+        until(lambda: len(below.recv(100, socket.MSG_PEEK)) >= 2 * (3 + 17))
+    assert secure.recv(100) == b"one"
+    assert secure.pending() > 0
+    assert not select.select([secure], [], [], 0)[0]
+    assert secure.recv(100) == b"two"
+    assert secure.pending() == 0
+
+
 def test_what_is_not_taken_is_kept_and_refuses_more(pair):
     secure, peer = pair
     sent = 0
@@ -101,12 +142,9 @@ def test_what_is_not_taken_is_kept_and_refuses_more(pair):
         while True:
             sent += secure.send(bytes(100_000))
     assert secure.has_unsent
-    heard = 0
-    while heard < sent:
-        heard += len(peer.recv(1 << 16))
-        with contextlib.suppress(BlockingIOError):
-            assert secure.send(b"") == 0
-    assert not secure.has_unsent
+    with reading(peer, sent) as heard:
+        flush(secure)
+    assert b"".join(heard) == bytes(sent)
 
 
 @pytest.mark.parametrize("is_announced", [True, False])
@@ -147,9 +185,8 @@ def test_what_tls_holds_back_is_unsent_to_the_connection_too(pair):
         connection.send("x" * 1000)
         count += 1
     assert secure.has_unsent
-    data = b""
-    while len(data) < count * 1008:
-        data += peer.recv(1 << 16)
-        connection.flush()
-    assert not connection.has_unsent
-    assert client_frames(data) == [(TEXT, b"x" * 1000)] * count
+    with reading(peer, count * 1008) as heard:
+        while connection.has_unsent:
+            assert select.select([], [secure], [], PATIENCE_S)[1]
+            connection.flush()
+    assert client_frames(b"".join(heard)) == [(TEXT, b"x" * 1000)] * count

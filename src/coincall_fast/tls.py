@@ -42,7 +42,7 @@ class TlsSocket:
         """At most one record; 0 at the end, whether or not the peer has announced it."""
         try:
             count: int = self._act(self._tls.read, len(room), room)
-        except ssl.SSLEOFError:
+        except ssl.SSLEOFError:  # of OpenSSL 1.1, for what has not been announced
             return 0
         return count
 
