@@ -27,6 +27,7 @@ LAYERS = """
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
     streams.dial
+    streams.tls
     _book  rest.answers
     wire
     message  rest.reports
@@ -52,7 +53,7 @@ WORLD = """
 MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
     streams.stream streams.player streams.link streams.inbox streams.connection streams.dial
-    streams.recorder
+    streams.tls streams.recorder
     rest.client rest.trading rest.calls rest.http
     """.split()
 )

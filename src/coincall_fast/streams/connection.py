@@ -7,7 +7,6 @@ reader, sends what it wants answered, and loses patience.
 import contextlib
 import os
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import NoReturn
 from .._wire import Opcode, Reader, masked
 from ..errors import ProtocolError, TransportError
 from .dial import Address, Proxy, dial
+from .tls import TlsSocket
 
 __all__ = ["Address", "Connection", "Proxy"]
 
@@ -29,7 +29,6 @@ PINGS_PER_S = 100
 GOODBYE_S = 0.1  # that a peer is given to hang up first
 
 NORMAL, NO_CODE, UNWANTED = 1000, 1005, 1008  # of a Close (RFC 6455, section 7.4.1)
-NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Connection:
@@ -38,7 +37,7 @@ class Connection:
     def __init__(self, address: Address, proxy: Proxy | None = None) -> None:
         self.address = address
         self._proxy = proxy
-        self._socket: socket.socket | None = None
+        self._socket: socket.socket | TlsSocket | None = None
         self._is_cut = False
         self._reader = Reader(LARGEST)
         self._frame = _Unfinished("a frame that does not end", FRAME_S)
@@ -56,7 +55,7 @@ class Connection:
             self._lost("given up")
 
     @property
-    def socket(self) -> socket.socket:
+    def socket(self) -> socket.socket | TlsSocket:
         """To be waited for; where `has_more`, there is nothing to wait for."""
         assert self._socket is not None
         return self._socket
@@ -66,13 +65,15 @@ class Connection:
         """Whether `read` may give messages without waiting for the socket: those that an earlier
         one was not asked for, or bytes that TLS holds and the socket does not show."""
         return self._is_amid_read or (
-            isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+            isinstance(self._socket, TlsSocket) and self._socket.pending() > 0
         )
 
     @property
     def has_unsent(self) -> bool:
         """Whether `flush` is to be called as soon as the socket can be written."""
-        return bool(self._unsent)
+        return bool(self._unsent) or (
+            isinstance(self._socket, TlsSocket) and self._socket.has_unsent
+        )
 
     def read(self) -> Iterator[memoryview | None]:
         """Receives what has come, and gives the messages that are whole by now.
@@ -109,14 +110,14 @@ class Connection:
     def _receive(self) -> str | None:
         """Takes bytes in; tells why there will be no more, where that is so."""
         left = AT_ONCE
-        is_secure = isinstance(self._socket, ssl.SSLSocket)
+        is_secure = isinstance(self._socket, TlsSocket)
         try:
             while left > 0:
                 count = self._reader.receive(self.socket.recv_into)
                 if count == 0:
                     return "the venue hung up"
                 left -= count if is_secure else AT_ONCE  # TLS gives one record at a time
-        except NOT_NOW:
+        except BlockingIOError:
             pass
         except OSError as error:
             return str(error) or type(error).__name__
@@ -130,7 +131,7 @@ class Connection:
                 self.say_goodbye(UNWANTED)
                 self._lost(f"more than {PINGS_PER_S} pings in a second")
             self._pings_s.append(now_s)
-        for payload in pings[-1:] if self._unsent else pings:
+        for payload in pings[-1:] if self.has_unsent else pings:
             self._put(Opcode.PONG, payload)
         if pings:
             self.flush()
@@ -145,7 +146,7 @@ class Connection:
 
     def _put(self, opcode: Opcode, payload: bytes) -> None:
         frame = masked(opcode, payload, os.urandom(4))
-        if not self._unsent:
+        if not self.has_unsent:
             self._unsent_since_s = time.monotonic()
         self._unsent += frame
         if len(self._unsent) > max(UNSENT, len(frame)):
@@ -154,10 +155,10 @@ class Connection:
     def flush(self) -> None:
         """Sends what waits, as far as the peer takes it. Raises TransportError."""
         try:
-            while self._unsent:
+            while self.has_unsent:
                 sent = self.socket.send(self._unsent)
                 del self._unsent[:sent]
-        except NOT_NOW:
+        except BlockingIOError:
             pass
         except OSError as error:
             self._lost(str(error) or type(error).__name__)
@@ -169,7 +170,7 @@ class Connection:
         late = self._frame.lateness(
             reader.frames if reader.is_amid_frame else None, now_s
         ) or self._message.lateness(reader.messages if reader.is_amid_message else None, now_s)
-        if late is None and self._unsent and now_s - self._unsent_since_s > SEND_S:
+        if late is None and self.has_unsent and now_s - self._unsent_since_s > SEND_S:
             late = f"the venue has left what we send unread for {SEND_S:g} s"
         if late is not None:
             self._lost(late)

@@ -25,6 +25,7 @@ import websocket
 from websocket import _handshake, _http
 
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
+from .tls import TlsSocket
 
 __all__ = ["Address", "Proxy", "dial"]
 
@@ -111,7 +112,7 @@ def dial(
     *,
     proxy: Proxy | None = None,
     is_cut: Callable[[], bool] = lambda: False,
-) -> socket.socket:
+) -> socket.socket | TlsSocket:
     """A non-blocking socket on which WebSocket frames may go both ways.
 
     `sign` makes the signed URL of the plain one. It is called last, so that the signature is fresh,
@@ -151,7 +152,7 @@ def _connect(
     proxy: Proxy | None,
     patience: _Patience,
     unless_done: contextlib.ExitStack,
-) -> socket.socket:
+) -> socket.socket | TlsSocket:
     """A connection to the address, through a proxy where there is one, under TLS where asked."""
     try:
         opened = _open(proxy or address, patience)
@@ -164,10 +165,7 @@ def _connect(
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_default_certs()
-        secure = context.wrap_socket(
-            opened, server_hostname=address.host, do_handshake_on_connect=False
-        )
-        unless_done.callback(secure.close)
+        secure = TlsSocket(opened, context, address.host)
         _wait(secure, patience, secure.do_handshake)
     except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no IDNA name
         raise TransportError(f"cannot connect to {address}: {error}") from None
@@ -252,25 +250,24 @@ def _first(found: Found, patience: _Patience) -> socket.socket:
     raise failure
 
 
-def _wait(opened: socket.socket, patience: _Patience, act: Callable[..., Any], *args: Any) -> Any:
+def _wait(
+    opened: socket.socket | TlsSocket, patience: _Patience, act: Callable[..., Any], *args: Any
+) -> Any:
     """Does what a non-blocking socket may not be ready for, as soon as it is."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(opened, selectors.EVENT_READ)
-        while True:
-            try:
-                return act(*args)
-            except ssl.SSLWantWriteError:
-                selector.modify(opened, selectors.EVENT_WRITE)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                selector.modify(opened, selectors.EVENT_READ)
-            while not selector.select(patience.left_s()):
-                pass
+    while True:
+        try:
+            return act(*args)
+        except BlockingIOError:
+            with selectors.DefaultSelector() as selector:
+                selector.register(opened, selectors.EVENT_READ)
+                while not selector.select(patience.left_s()):
+                    pass
 
 
 class _Patient:
     """What websocket-client takes for a blocking socket, with a deadline and an end."""
 
-    def __init__(self, opened: socket.socket, patience: _Patience) -> None:
+    def __init__(self, opened: socket.socket | TlsSocket, patience: _Patience) -> None:
         self._opened = opened
         self._patience = patience
         self._left = MOST_HEAD
