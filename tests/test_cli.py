@@ -249,7 +249,7 @@ def test_bench_tells_how_fast_it_is_here():
     assert book["frames"] == callbacks["frames"] == age["frames"] > 100
     for quantiles in (book, callbacks, age):
         assert 0 < quantiles["p50"] <= quantiles["p99"] <= quantiles["p999"] <= quantiles["max"]
-    assert book["p50"] < callbacks["p50"] < age["p50"]
+    assert book["p50"] <= callbacks["p50"] <= age["p50"]
     assert len(run("bench", "--seconds", "0.2").stdout.splitlines()) == 9
 
 

@@ -218,6 +218,28 @@ class TestSignature:
             assert "sign=" not in text
             assert exchange.api_secret not in text
 
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"api_key": ""},
+            {"ws_url": "http://x"},
+            {"env": "moon", "ws_url": None},
+            {"sockets": 0},
+            {"proxy": f"http://me:{SECRET}@/"},
+        ],
+        ids=lambda options: next(iter(options)),
+    )
+    def test_no_secret_is_told_of_a_stream_that_is_none(self, monkeypatch, options):
+        monkeypatch.delenv("COINCALL_API_KEY", raising=False)
+        given = {"api_key": "k", "api_secret": SECRET, "ws_url": "ws://127.0.0.1:1", **options}
+        with pytest.raises(UsageError) as caught:
+            Stream("futures", **given)
+        assert caught.tb.tb_next is not None
+        told = traceback.TracebackException(
+            caught.type, caught.value, caught.tb.tb_next, capture_locals=True
+        )
+        assert SECRET not in "".join(told.format())
+
     def test_no_keys_is_a_usage_error(self, monkeypatch):
         monkeypatch.delenv("COINCALL_API_KEY", raising=False)
         with pytest.raises(UsageError, match="COINCALL_API_KEY"):

@@ -17,7 +17,7 @@ from .message import Ack
 from .model import Channel
 from .rest.client import Client, Timeout
 from .rest.codes import CODES
-from .signing import Credentials
+from .signing import Credentials, Hidden
 from .streams.player import Replay
 from .streams.stream import Stream as _Stream
 from .wire import COINCALL as WIRE
@@ -60,7 +60,9 @@ class Dialect:
     spellings: tuple[str, ...] = ("apiKey", "uuid")
 
     def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials:
-        found = credentials(api_key, api_secret)
+        given = Hidden(api_key=api_key or "", api_secret=api_secret or "")
+        del api_key, api_secret  # or an error would show them among its frame's locals
+        found = credentials(**given)
         if found is None:
             raise UsageError(
                 "streams are signed, the public ones too: give api_key and api_secret, "

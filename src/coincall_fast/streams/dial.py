@@ -78,17 +78,17 @@ class Proxy:
     """An HTTP proxy, which is asked for a tunnel: ``http://user:password@host:port``."""
 
     def __init__(self, url: str) -> None:
-        try:
+        self.host = ""
+        self._user = self._password = ""
+        with contextlib.suppress(ValueError):  # told below
             parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise UsageError("the address of a proxy cannot be parsed") from None
-        if parts.scheme != "http" or not parts.hostname:
+            self.port = parts.port or 80
+            self._user = unquote(parts.username or "")
+            self._password = unquote(parts.password or "")
+            self.host = parts.hostname or "" if parts.scheme == "http" else ""
+        if not self.host:
+            url = parts = ""  # type: ignore[assignment]  # no error may show the password
             raise UsageError("the address of a proxy begins with http:// and a host")
-        self.host = parts.hostname
-        self.port = port or 80
-        self._user = unquote(parts.username or "")
-        self._password = unquote(parts.password or "")
 
     def tunnel(self, through: "_Patient", address: Address) -> None:
         """Has a connection to the proxy go on to the address."""

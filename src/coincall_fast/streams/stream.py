@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 
 from .._book import BookStore
 from ..errors import CoincallFastError, TransportError, UsageError
-from ..signing import Credentials
+from ..signing import Credentials, Hidden
 from . import listeners, session
 from .connection import Address, Proxy
 from .inbox import Item
@@ -68,6 +68,11 @@ class Stream:
         sockets: int = 1,
         proxy: str | None = None,
     ) -> None:
+        # First of all, so that no error shows them among its frame's locals.
+        given = Hidden(api_key=api_key or "", api_secret=api_secret or "", proxy=proxy or "")
+        del api_key, api_secret, proxy
+        through = Proxy(given["proxy"]) if given["proxy"] else None
+        del given["proxy"]
         chosen = tuple(dict.fromkeys(products or self.dialect.products))
         for product in chosen:
             if product not in self.dialect.products:
@@ -77,7 +82,7 @@ class Stream:
         self.products = chosen
         self.store = BookStore() if store is None else store
         self.latency = Latency()
-        self._credentials = self.dialect.credentials(api_key, api_secret)
+        self._credentials = self.dialect.credentials(**given)
         self._listeners = Listeners(self.dialect)
         self._lock = threading.Lock()  # over the two below
         self._state_told = "new"
@@ -85,7 +90,6 @@ class Stream:
         self._recorder: Recorder | None = None
         base = (ws_url or self.dialect.ws_url(env)).rstrip("/")
         stale_after_ns = None if stale_after_ms is None else stale_after_ms * 1_000_000
-        through = None if proxy is None else Proxy(proxy)
         self._links = {
             product: [
                 Link(
@@ -288,6 +292,8 @@ class Stream:
             raise self.error
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_links"):  # it could not be made
+            return "<Stream>"
         return f"<Stream {' '.join(self._links)}: {self.state}, {len(self.store)} books>"
 
     def _tell_state(self, final: str | None = None) -> None:
