@@ -52,8 +52,8 @@ WORLD = """
 """.split()
 MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
-    streams.stream streams.player streams.link streams.inbox streams.connection streams.dial
-    streams.tls streams.recorder
+    streams.stream streams.player streams.link streams.listeners streams.inbox
+    streams.connection streams.dial streams.tls streams.recorder
     rest.client rest.trading rest.calls rest.http
     """.split()
 )

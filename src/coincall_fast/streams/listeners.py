@@ -1,6 +1,7 @@
 """Who is told what comes over a stream: callbacks, and the inboxes of iterations."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -28,7 +29,7 @@ class Names(Protocol):
 class Listeners:
     """Told by the reading threads, each of which waits for the callbacks that it calls.
 
-    Whoever adds one replaces a tuple, so that nobody who is calling need wait.
+    Whoever adds one replaces a tuple, so that nobody who is calling need wait for the lock.
     """
 
     def __init__(self, names: Names) -> None:
@@ -38,21 +39,25 @@ class Listeners:
         self._callbacks: dict[str, tuple[Callback, ...]] = {}
         self._of_books: tuple[Callback, ...] = ()
         self._inboxes: tuple[Inbox, ...] = ()
+        self._lock = threading.Lock()  # over the replacing of the three
 
     def add(self, event: str, callback: Callback) -> None:
-        self._callbacks[event] = (*self._callbacks.get(event, ()), callback)
-        if event in (Channel.BOOK, self._names.book_type):
-            self._of_books = (*self._of_books, callback)
+        with self._lock:
+            self._callbacks[event] = (*self._callbacks.get(event, ()), callback)
+            if event in (Channel.BOOK, self._names.book_type):
+                self._of_books = (*self._of_books, callback)
 
     @contextmanager
     def inbox(self) -> Iterator[Inbox]:
         """One that gets everything as long as it is wanted."""
         wanted = Inbox()
-        self._inboxes = (*self._inboxes, wanted)
+        with self._lock:
+            self._inboxes = (*self._inboxes, wanted)
         try:
             yield wanted
         finally:
-            self._inboxes = tuple(inbox for inbox in self._inboxes if inbox is not wanted)
+            with self._lock:
+                self._inboxes = tuple(inbox for inbox in self._inboxes if inbox is not wanted)
 
     @property
     def iterations(self) -> int:
