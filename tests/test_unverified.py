@@ -10,8 +10,9 @@ import pytest
 from coincall_fast.sim import Exchange
 
 DOC = (Path(__file__).parent.parent / "docs" / "unverified.md").read_text(encoding="utf-8")
-SIM = DOC.partition("# What the client assumes")[0]
+SIM, _, CLIENT = DOC.partition("# What the client assumes")
 PLACES = [row.split(" | ")[-1] for row in SIM.splitlines() if row.startswith("| ")]
+CLIENT_PLACES = sorted(set(re.findall(r"`((?:streams|rest|coincall|wire|model)\.[\w.]+)", CLIENT)))
 # What is no alternative of the venue's, but where, when and for whom it runs.
 OURS = {"seed", "host", "port", "api_key", "api_secret", "permissions", "cash", "edition", "flow"}
 OURS |= {"expiries", "speed", "start_ms", "clock_offset_ms", "faults"}
@@ -30,6 +31,19 @@ def test_what_depends_on_an_assumption_exists(place: str) -> None:
         found = importlib.import_module(f"coincall_fast.sim.{module}")
         for attribute in attributes:
             found = getattr(found, attribute)
+
+
+@pytest.mark.parametrize("place", CLIENT_PLACES)
+def test_what_the_client_does_about_it_exists(place: str) -> None:
+    names = place.split(".")
+    modules = 2 if names[0] in ("streams", "rest") else 1
+    found = importlib.import_module("coincall_fast." + ".".join(names[:modules]))
+    for attribute in names[modules:]:
+        found = getattr(found, attribute)
+
+
+def test_there_are_such_places() -> None:
+    assert len(CLIENT_PLACES) > 20
 
 
 def test_every_switch_is_in_the_list() -> None:
