@@ -223,6 +223,15 @@ class TestFreshness:
         assert [name for name, _ in events(session)] == ["cleared", "error"]
         assert session.receive(frame(), 3, WALL_MS) is book
 
+    def test_a_book_that_is_wanted_in_two_ways_is_given_up_in_one(self):
+        session = opened("X")
+        session.subscribe("orderBook", ("X",), {"depth": 5}, 0)
+        session.receive(frame("X"), 1, WALL_MS)
+        session.unsubscribe("orderBook", ("X",), {}, 2)
+        assert session.receive(frame("X"), 3, WALL_MS).is_valid
+        session.unsubscribe("orderBook", ("X",), {"depth": 5}, 4)
+        assert not session.store["X"].is_valid
+
     def test_an_unsubscribed_book_is_cleared_and_late_frames_do_not_revive_it(self):
         session = opened()
         book = session.receive(frame(), 1, WALL_MS)
@@ -331,6 +340,31 @@ class TestAnswers:
         session.receive(SUBSCRIBED, 1, WALL_MS)
         session.receive(b'{"c":10557,"msg":"expired"}', 2, WALL_MS)
         assert [name for name, _ in events(session)] == ["error"]
+
+    def test_a_book_before_its_own_answer_shifts_no_other(self):
+        names = [f"S{i}" for i in range(250)]
+        session = opened(*names)  # three lists
+        session.receive(frame("S0"), 1, WALL_MS)
+        session.receive(SUBSCRIBED, 2, WALL_MS)
+        session.receive(b'{"action":"SUBSCRIBE","result":"failed"}', 3, WALL_MS)
+        again = [one["payload"]["symbol"] for one in sent(session, S)]
+        assert again == names[100:200]
+
+    def test_a_venue_that_says_only_no(self):
+        """Lists that have brought books have been taken, and what fails comes behind them."""
+        names = [f"S{i}" for i in range(250)]
+        session = opened(*names)
+        session.receive(frame("S0"), 1, WALL_MS)
+        session.receive(frame("S100"), 2, WALL_MS)
+        session.receive(b'{"action":"SUBSCRIBE","result":"failed"}', 3, WALL_MS)
+        assert [one["payload"]["symbol"] for one in sent(session, S)] == names[200:]
+
+    def test_a_failed_list_is_asked_again_for_what_is_still_wanted(self):
+        session = opened("A", "B", "C")
+        session.unsubscribe("orderBook", ("B",), {}, 1)
+        list(session.to_send(1))
+        session.receive(b'{"action":"SUBSCRIBE","result":"failed"}', 2, WALL_MS)
+        assert [one["payload"]["symbol"] for one in sent(session, S)] == ["A", "C"]
 
     def test_any_other_refusal_before_anything_else_is_remembered(self):
         """The link makes an AuthError of it, should the venue close."""

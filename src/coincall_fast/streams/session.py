@@ -103,6 +103,7 @@ class Session:
         self._dropped: set[str] = set()  # books that nobody wants any more
         self._outbox: deque[_Request | str] = deque()
         self._unanswered: deque[_Request] = deque(maxlen=1000)
+        self._proven = 0  # the first so many of them, by books
         self._says_yes = False  # whether this connection answers what succeeds
         self._sent_ns: deque[int] = deque(maxlen=REQUESTS_PER_S)
         self._stale: set[str] = set()
@@ -145,12 +146,19 @@ class Session:
             del self._topics[topic]
         if data_type == self._dialect.book_type:
             for symbol in gone:
+                if self._is_wanted(data_type, symbol):
+                    continue  # with another payload
                 self._dropped.add(symbol)
                 self._stale.discard(symbol)
                 self._fed.pop(symbol, None)
                 self._clear(self.store.get(symbol))
         if self._is_open and (gone or not symbols):
             self._outbox.extend(self._requests("unsubscribe", topic, gone))
+
+    def _is_wanted(self, data_type: str, symbol: str) -> bool:
+        return any(
+            topic.data_type == data_type and symbol in held for topic, held in self._topics.items()
+        )
 
     def _requests(self, action: str, topic: _Topic, symbols: tuple[str, ...]) -> Iterator[_Request]:
         step = self._dialect.symbols_per_request(self.product, topic.data_type)
@@ -194,6 +202,7 @@ class Session:
         self._hear(now_ns)
         self._sent_ns.clear()
         self._unanswered.clear()
+        self._proven = 0
         self._says_yes = False
         self.is_accepted = False
         self.refusal = None
@@ -291,9 +300,9 @@ class Session:
 
     def _proved(self, symbol: str) -> None:
         """A book is answer enough where the venue says nothing else: a list fails as a whole."""
-        first = self._unanswered[0]
-        if first.action == "subscribe" and symbol in first.symbols:
-            self._unanswered.popleft()
+        if self._proven < len(self._unanswered):
+            next_one = self._unanswered[self._proven]
+            self._proven += next_one.action == "subscribe" and symbol in next_one.symbols
 
     def _answered(self, ack: Ack) -> None:
         """Answers name no request, so they are matched by order (protocol page, section 3.1).
@@ -305,9 +314,17 @@ class Session:
         names_none = ack.action is None and not ack.ok
         if names_none and not self.is_accepted and (refusal := self._dialect.refusal(ack)):
             self._is_open = False  # and has never been: its end is no gap
+            if self._tape is not None:
+                self._tape.put(Kind.CLOSED, self._heard_ns)
             raise refusal
-        if (names_none or ack.action in ("subscribe", "unsubscribe")) and self._unanswered:
-            asked = self._unanswered.popleft()
+        if names_none or ack.action in ("subscribe", "unsubscribe"):
+            if not ack.ok and not self._says_yes:  # an answer to what has not succeeded
+                for _ in range(self._proven):
+                    self._unanswered.popleft()
+                self._proven = 0
+            if self._unanswered:
+                asked = self._unanswered.popleft()
+                self._proven = max(0, self._proven - 1)
         self._says_yes |= ack.ok
         if ack.ok:
             self.is_accepted = True
@@ -318,7 +335,9 @@ class Session:
             what += f" for {', '.join(asked.symbols) or asked.topic.data_type}"
             if asked.action == "subscribe" and len(asked.symbols) > 1:
                 # One wrong symbol fails the list: each is asked for by itself.
-                self._outbox.extend(asked._replace(symbols=(one,)) for one in asked.symbols)
+                held = self._topics.get(asked.topic, {})
+                alone = (asked._replace(symbols=(one,)) for one in asked.symbols if one in held)
+                self._outbox.extend(alone)
         self._report(VenueError(f"{what} failed: {ack.detail}"))
         if not self.is_accepted and ack.action is None:
             self.refusal = str(ack.detail)
@@ -361,6 +380,8 @@ class Session:
             if isinstance(request, str):
                 yield request
             else:
+                if len(self._unanswered) == self._unanswered.maxlen:
+                    self._proven = max(0, self._proven - 1)
                 self._unanswered.append(request)
                 yield self._dialect.request(
                     request.action,
