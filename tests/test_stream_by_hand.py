@@ -9,10 +9,12 @@ import time
 import pytest
 
 from coincall_fast import (
+    AuthError,
     Channel,
     TransportError,
     VenueError,
 )
+from coincall_fast.backoff import Backoff
 from streams import (
     PATIENCE_S,
     listening,
@@ -130,6 +132,15 @@ class TestByHand:
         assert time.monotonic() - begin_s < 1.0
         assert not valid(stream, ["X"])
 
+    def test_what_waits_behind_slow_callbacks_is_late(self, venue):
+        """Longer than a tick, after which the rest of what had come is taken up again."""
+        stream, peer, _, _ = venue
+        stream.on(Channel.BOOK, lambda _: time.sleep(0.02))
+        peer.sendall(b"".join(text_frame(self.frame(1, ts_ms)) for ts_ms in range(1, 31)))
+        until(lambda: stream.latency.book_ns().frames == 30, "all of them")
+        assert stream.latency.callbacks_ns().max > 29 * 20e6
+        assert stream.latency.book_ns().max > 28 * 20e6
+
     def test_a_ping_and_then_quiet_is_no_loss(self, venue):
         stream, peer, _, told = venue
         peer.sendall(text_frame(self.frame("5")) + b"\x89\x02hi")
@@ -172,6 +183,19 @@ class TestDialByHand:
             again.close()
             mute.close()
         assert re.search(r"nothing heard for 1\d\.\d s", str(told[0][1]))
+
+    def test_what_an_earlier_connection_was_told_is_no_refusal_of_this_one(self, monkeypatch):
+        monkeypatch.setattr(Backoff, "LONGEST_S", 0.1)
+        with listening() as (server, stream, told), stream:
+            peer, _ = server.accept()
+            with peer:
+                upgrade(peer)
+                peer.sendall(text_frame('{"c":999,"msg":"maintenance"}') + b"\x88\x02\x03\xe9")
+                until(lambda: any(isinstance(one[1], AuthError) for one in told), "the refusal")
+            server.close()
+            until(lambda: sum(name == "error" for name, *_ in told) >= 7, "failed dials")
+            assert stream.state == "connecting"
+            assert sum(isinstance(one[1], AuthError) for one in told) == 1
 
     def test_every_dial_is_signed_anew(self):
         """Two dials a moment apart have two timestamps: a signature is never reused."""

@@ -11,7 +11,7 @@ import pytest
 
 from coincall_fast import Channel
 from coincall_fast.sim import Exchange
-from streams import PATIENCE_S, stream_to, until, valid
+from streams import PATIENCE_S, listening, stream_to, text_frame, until, upgrade, valid
 
 PROGRAM = """
 import os, signal, sys, threading, time
@@ -119,3 +119,101 @@ def test_streams_come_and_go_and_leave_nothing(exchange: Exchange) -> None:
         once()
     until(lambda: exchange.connections == 0, "the end of all")
     until(lambda: all(map(int.__le__, held(), before)), "what the first one had held")
+
+
+def books_at_once(count: int) -> bytes:
+    ts_ms = time.time_ns() // 1_000_000
+    level = '[{"pr":"1","sz":"1"}]'
+    return b"".join(
+        text_frame(f'{{"dt":32,"c":20,"d":{{"s":"S{i}","asks":[],"bids":{level},"ts":{ts_ms}}}}}')
+        for i in range(count)
+    )
+
+
+def test_no_book_is_valid_when_a_callback_has_closed_the_stream() -> None:
+    """Though more of them have come with the one that it was called for."""
+    valid_then: list[int] = []
+
+    def close(_: object) -> None:
+        stream.close()
+        valid_then.append(sum(book.is_valid for book in stream.store.values()))
+
+    with listening() as (server, stream, _):
+        stream.on(Channel.BOOK, close)
+        with stream:
+            peer, _ = server.accept()
+            with peer:
+                upgrade(peer)
+                peer.sendall(books_at_once(300))
+                until(lambda: valid_then, "the close")
+                while any(link.is_alive() for link in stream._all_links):
+                    assert not any(book.is_valid for book in list(stream.store.values()))
+        assert valid_then == [0]
+
+
+def test_close_is_quick_though_every_callback_is_stuck(exchange: Exchange) -> None:
+    stuck, leave = threading.Semaphore(0), threading.Event()
+
+    def dawdle(_: object) -> None:
+        stuck.release()
+        leave.wait(PATIENCE_S)
+
+    symbols = exchange.symbols("futures") + exchange.symbols("options")[:4]
+    stream = stream_to(exchange, sockets=2)
+    stream.on(Channel.BOOK, dawdle)
+    stream.subscribe(Channel.BOOK, symbols)
+    stream.start()
+    try:
+        for _ in range(4):
+            assert stuck.acquire(timeout=PATIENCE_S)
+        begin_s = time.monotonic()
+        stream.close()
+        took_s = time.monotonic() - begin_s
+    finally:
+        leave.set()
+    assert took_s < 1.0
+    until(lambda: not any(link.is_alive() for link in stream._all_links), "the end")
+    assert not any(book.is_valid for book in stream.store.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+def test_an_iteration_ends_in_a_forked_child(exchange: Exchange) -> None:
+    done = ended(
+        exchange,
+        """
+import warnings
+warnings.simplefilter("ignore")
+for item in stream:
+    child = os.fork()
+    break_now = child != 0
+    if break_now:
+        break
+if child == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+stream.close()
+""",
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["7"]), done.stderr
+
+
+def test_the_state_told_last_is_the_state_that_is() -> None:
+    """Though one link's callback still waits when another link has news."""
+    told: list[str] = []
+    slow = threading.Event()
+
+    def dawdle(state: str) -> None:
+        if state == "open" and not slow.is_set():
+            slow.set()
+            time.sleep(0.4)
+
+    with Exchange(seed=11) as exchange:
+        stream = stream_to(exchange)
+        stream.on("state", dawdle)
+        stream.on("state", told.append)
+        with stream:
+            assert slow.wait(PATIENCE_S)
+            exchange.close()
+            until(lambda: "open" in told, "the end of the wait")
+            until(lambda: told[-1] == "connecting", "the state of now")
+    assert told[-1] == "closed"

@@ -1,11 +1,13 @@
 """TLS by way of memory, against the sockets of `ssl` on the other side."""
 
 import contextlib
+import os
 import random
 import select
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 import trustme
@@ -190,3 +192,27 @@ def test_what_tls_holds_back_is_unsent_to_the_connection_too(pair):
             assert select.select([], [secure], [], PATIENCE_S)[1]
             connection.flush()
     assert client_frames(b"".join(heard)) == [(TEXT, b"x" * 1000)] * count
+
+
+def test_a_record_that_drips_does_not_keep_a_goodbye(pair):
+    """The peer's bytes come one by one, and none of them makes a whole record."""
+    secure, peer = pair
+    connection = Connection(Address.parse("wss://venue.test"))
+    connection._socket = secure
+    raw = socket.socket(fileno=os.dup(peer.fileno()))
+    ended = threading.Event()
+
+    def drip():
+        raw.sendall(b"\x17\x03\x03\x40\x00")  # the head of a record of 16 KiB
+        while not ended.wait(0.02):
+            raw.sendall(b"x")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    begin_s = time.monotonic()
+    connection.say_goodbye(1002)
+    took_s = time.monotonic() - begin_s
+    ended.set()
+    dripping.join()
+    raw.close()
+    assert took_s < 2.0

@@ -6,6 +6,7 @@ reader, sends what it wants answered, and loses patience.
 
 import contextlib
 import os
+import selectors
 import socket
 import time
 from collections import deque
@@ -44,6 +45,7 @@ class Connection:
         self._message = _Unfinished("a message that does not end", MESSAGE_S)
         self._pings_s: deque[float] = deque(maxlen=PINGS_PER_S)
         self._is_amid_read = False
+        self.came_ns = self.came_wall_ns = 0  # when the bytes that `read` gives had come
         self._end: str | None = None  # why nothing more will be received
         self._unsent = bytearray()
         self._unsent_since_s = 0.0
@@ -86,6 +88,7 @@ class Connection:
         frames, messages = reader.frames, reader.messages
         if not self._is_amid_read:
             self._end = self._receive()
+            self.came_ns, self.came_wall_ns = time.monotonic_ns(), time.time_ns()
         self._is_amid_read = True
         try:
             while (message := reader.take()) is not None:
@@ -194,10 +197,14 @@ class Connection:
             self._put(Opcode.CLOSE, b"" if code == NO_CODE else code.to_bytes(2))
             self.flush()
             end_s = time.monotonic() + GOODBYE_S
-            while (left_s := end_s - time.monotonic()) > 0:
-                self.socket.settimeout(left_s)
-                if not self.socket.recv(1 << 16):
-                    break
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.socket, selectors.EVENT_READ)
+                while (left_s := end_s - time.monotonic()) > 0:
+                    try:
+                        if not self.socket.recv(1 << 16):
+                            break
+                    except BlockingIOError:  # of one record, TLS may have had a part
+                        selector.select(left_s)
 
     def close(self) -> None:
         """Closes the socket, which the owning thread alone may do."""

@@ -28,6 +28,10 @@ class Inbox:
             self._has_ended = True
             self._changed.notify_all()
 
+    def orphan(self) -> None:
+        self._changed = threading.Condition()
+        self._has_ended = True
+
     def put(self, item: Item) -> None:
         with self._changed:
             if isinstance(item, OrderBook):
@@ -41,7 +45,9 @@ class Inbox:
     def take(self) -> Item | None:
         """Waits for the next; None when it has ended and nothing is left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._has_ended)
+            while not self._items and not self._has_ended:
+                # Not for ever: a signal handler that ends it here, before we wait, wakes nobody.
+                self._changed.wait(0.25)
             behind = len(self._items) - len(self._books)
             if behind > KEPT_MESSAGES:
                 raise TransportError(f"this consumer is more than {KEPT_MESSAGES} messages behind")

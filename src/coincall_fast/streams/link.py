@@ -88,13 +88,14 @@ class Link(threading.Thread):
         if self.is_alive() and self is not threading.current_thread():
             self.join(max(0.0, end_s - time.monotonic()))
 
-    def abandon(self) -> None:
-        """The end of a link whose thread may be stuck: its books go, and its connection."""
+    def cut(self) -> None:
+        """For a thread that may be stuck: its connection goes."""
         connection = self._connection
-        if self.is_alive() and self is not threading.current_thread():
-            if connection is not None:
-                connection.cut()
-            self.join(0.3)
+        if connection is not None and self.is_alive() and self is not threading.current_thread():
+            connection.cut()
+
+    def abandon(self) -> None:
+        """The end of a link, even where its thread is stuck: its books go."""
         for book in self.session.books():
             book.clear()
         self.state = "failed" if self.state == "failed" else "closed"
@@ -160,6 +161,7 @@ class Link(threading.Thread):
         if self._stopping.is_set():
             return
         spelling = self._spellings[self._spelling % len(self._spellings)]
+        self.session.refusal = None  # what an earlier connection was told is not about this one
         try:
             connection.dial(lambda url: self._sign(url, spelling))
             self._exchange(connection, wakened)
@@ -171,6 +173,8 @@ class Link(threading.Thread):
                 raise AuthError(self.session.refusal) from None
             raise
         finally:
+            if self.session.is_accepted:
+                self._refusals = None
             self.session.closed(time.monotonic_ns())
             self._tell_events()
             connection.close()
@@ -218,13 +222,13 @@ class Link(threading.Thread):
     def _read(self, connection: Connection, until_ns: int) -> None:
         """Takes what has come, for as long as nothing else is due. Each book passes here."""
         session, ledgers = self.session, self._latency.ledgers
-        deliver, monotonic_ns = self._listeners.deliver, time.monotonic_ns
-        wall_ns = time.time_ns()
-        wall_ms = wall_ns // 1_000_000
-        came_ns = 0  # when the bytes of all of them had come
+        listeners, monotonic_ns = self._listeners, time.monotonic_ns
+        deliver = listeners.deliver
+        wall_ms = time.time_ns() // 1_000_000
         for frame in connection.read():
+            if listeners.is_closed:  # perhaps by a callback of the frame before
+                break
             now_ns = monotonic_ns()
-            came_ns = came_ns or now_ns
             if frame is None:
                 session.heard(now_ns)
                 continue
@@ -232,7 +236,9 @@ class Link(threading.Thread):
             if type(item) is OrderBook:
                 book_ns, symbol, ts_ms = monotonic_ns(), item.symbol, item.ts_ms
                 deliver(item)
-                ledgers[symbol].record(came_ns, book_ns, monotonic_ns(), wall_ns, ts_ms)
+                ledgers[symbol].record(
+                    connection.came_ns, book_ns, monotonic_ns(), connection.came_wall_ns, ts_ms
+                )
             elif item is not None:
                 for one in item if isinstance(item, list) else (item,):
                     deliver(one)
@@ -240,8 +246,6 @@ class Link(threading.Thread):
                 self._tell_events()
             if now_ns >= until_ns:
                 break
-        if session.is_accepted:
-            self._refusals = None
 
     def _tell_events(self) -> None:
         for event in self.session.take_events():

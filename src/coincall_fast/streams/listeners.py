@@ -39,7 +39,7 @@ class Listeners:
         self._callbacks: dict[str, tuple[Callback, ...]] = {}
         self._of_books: tuple[Callback, ...] = ()
         self._inboxes: tuple[Inbox, ...] = ()
-        self._lock = threading.Lock()  # over the replacing of the three
+        self._lock = threading.RLock()  # over the replacing of the three
 
     def add(self, event: str, callback: Callback) -> None:
         with self._lock:
@@ -67,6 +67,13 @@ class Listeners:
     def end_iterations(self) -> None:
         for inbox in self._inboxes:
             inbox.end()
+
+    def orphan(self) -> None:
+        """In a child after a fork: nobody will tell anything any more."""
+        self._lock = threading.RLock()  # the other may be held by a thread that is not here
+        self.is_closed = True
+        for inbox in self._inboxes:
+            inbox.orphan()
 
     # ---------------------------------------------------------------- called by the reading threads
 
@@ -115,4 +122,5 @@ class Listeners:
         except BaseException as error:  # SystemExit too: this is not the user's thread
             log.exception("a callback for %s raised", name)
             if name != "error" and isinstance(error, Exception):
+                self.error = error
                 self._call_all("error", error)

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, Self
 
@@ -84,8 +85,10 @@ class Stream:
         self.latency = Latency()
         self._credentials = self.dialect.credentials(**given)
         self._listeners = Listeners(self.dialect)
-        self._lock = threading.Lock()  # over the two below
+        self._lock = threading.RLock()  # over what is below; a signal handler may close
         self._state_told = "new"
+        self._states: deque[str] = deque()  # to be told, by one thread at a time, in order
+        self._is_telling = False
         self._homes: dict[tuple[str, str], Link] = {}  # of symbols, by product
         self._recorder: Recorder | None = None
         base = (ws_url or self.dialect.ws_url(env)).rstrip("/")
@@ -119,9 +122,10 @@ class Stream:
         """Begins to dial, unless it has begun already; returns at once."""
         if self._listeners.is_closed:
             raise UsageError("a closed stream is not started again")
-        for link in self._all_links:
-            if link.ident is None:
-                link.start()
+        with self._lock:  # two threads may start it
+            for link in self._all_links:
+                if link.ident is None:
+                    link.start()
         return self
 
     def close(self) -> None:
@@ -136,6 +140,10 @@ class Stream:
         end_s = time.monotonic() + 0.5
         for link in self._all_links:
             link.wait(end_s)
+        for link in self._all_links:
+            link.cut()
+        for link in self._all_links:
+            link.wait(end_s + 0.2)
         for link in self._all_links:
             link.abandon()  # one that is stuck: in a callback, in a name server
         if self._recorder is not None:
@@ -303,10 +311,25 @@ class Stream:
                 return
             state = final or self.state
             is_news, self._state_told = state != self._state_told, state
-        if is_news:
+            if final is not None:
+                self._states.clear()
+            elif is_news:
+                self._states.append(state)
+        if final is not None and is_news:
             self._listeners.tell_state(state)
+        self._tell_states()
         if state == "failed":
             self._listeners.end_iterations()
+
+    def _tell_states(self) -> None:
+        """One thread at a time, so that the last that is told is the last that was."""
+        while True:
+            with self._lock:
+                if self._is_telling or not self._states:
+                    return
+                self._is_telling, state = True, self._states.popleft()
+            self._listeners.tell_state(state)
+            self._is_telling = False
 
 
 _streams: "weakref.WeakSet[Stream]" = weakref.WeakSet()
@@ -315,7 +338,8 @@ _streams: "weakref.WeakSet[Stream]" = weakref.WeakSet()
 def _abandon_in_child() -> None:
     """After a fork: the threads and connections are the parent's alone."""
     for stream in list(_streams):
-        stream._listeners.is_closed = True
+        stream._lock = threading.RLock()  # the other may be held by a thread that is not here
+        stream._listeners.orphan()
         for link in stream._all_links:
             link.orphan()
         for book in stream.store.values():
