@@ -1,5 +1,6 @@
 """Orders over a stub: what is refused before anything is sent, batches, cancellations, pages."""
 
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -24,12 +25,11 @@ from coincall_fast import (
     SymbolMismatch,
     TimeInForce,
     TransportError,
+    Unavailable,
     UsageError,
     VenueError,
 )
-from coincall_fast.rest.answers import Page
 from coincall_fast.rest.endpoints import RATES
-from coincall_fast.rest.pages import by_cursor, by_page
 from stub_server import KEY, SECRET, Asked, Raw, Stub, envelope, params, serving
 
 pytestmark = pytest.mark.usefixtures("short_waits")
@@ -43,7 +43,7 @@ CONFIG = {
 LISTED = [
     {
         "baseCurrency": "BTC",
-        "expirationTimestamp": 1694678400000,
+        "expirationTimestamp": 1893484800000,  # 2030, whatever the symbol says
         "strike": 22500.0,
         "symbolName": OPTION,
         "isActive": True,
@@ -119,7 +119,16 @@ def written(stub: Stub) -> list[Asked]:
         ({"qty": True}, "no whole number"),
         ({"side": "bid"}, "side is one of buy, sell"),
         ({"side": 3}, "side is one of"),
+        ({"side": True}, "side is one of"),
+        ({"side": 1.0}, "side is one of"),
+        ({"side": OrderType.MARKET}, "side is one of"),
         ({"order_type": "iceberg"}, "order_type is one of"),
+        ({"order_type": Side.BUY}, "order_type is one of"),
+        ({"order_type": TimeInForce.POST_ONLY}, "order_type is one of"),
+        ({"time_in_force": OrderType.POST_ONLY}, "time_in_force is one of"),
+        ({"order_type": OrderType.BLOCK_TRADE}, "a block_trade order is not placed here"),
+        ({"order_type": 14, "price": None}, "a block_trade order is not placed here"),
+        ({"symbol": "XYZUSD"}, "XYZUSD is not listed: its tick and lot are not known"),
         ({"time_in_force": "GTD"}, "time_in_force is one of"),
         ({"time_in_force": TimeInForce.POST_ONLY}, "post-only is an order_type"),
         ({"client_order_id": 1.0}, "client_order_id is no whole number"),
@@ -170,19 +179,49 @@ def test_modifications_that_are_not_sent(
 
 
 def test_the_grid_is_asked_for_once(stub: Stub, client: Client) -> None:
-    """The pair's tick counts, not the option's; a symbol that is not listed the venue may judge."""
+    """The pair's tick counts, not the option's; for what is not listed nobody knows any."""
     order: dict[str, Any] = {"symbol": OPTION, "side": "sell", "qty": 1, "order_type": "limit"}
     client.options.place_order(**order, price="0.1")
     with pytest.raises(UsageError, match=r"off its tick of 0\.1"):
         client.options.place_order(**order, price="0.15")
     for _ in range(2):
-        client.options.place_order(**(order | {"symbol": "BTCUSD-1JAN30-5-C"}), price="0.15")
+        with pytest.raises(UsageError, match="not listed"):
+            client.options.place_order(**(order | {"symbol": "BTCUSD-1JAN30-5-C"}), price="0.1")
     paths = [asked.path for asked in stub.asked if not asked.is_signed]
     # For a symbol that is not in the list, it is asked for once a minute.
     assert paths.count("/open/option/getInstruments/BTC") == 1
     instrument = client.options.instrument(OPTION)
     assert isinstance(instrument, Instrument)
     assert instrument.tick_size == Decimal("0.1")
+
+
+def test_what_is_listed_no_more(stub: Stub, client: Client, venue: Venue) -> None:
+    """A list replaces the one of its base before, and no other base's."""
+    more = {"baseCurrency": "ETH", "symbolName": "ETHUSD-1JAN30-5-C"}
+    venue.answers["getInstruments/ETH"] = envelope([LISTED[0] | more])
+    assert len(client.options.instruments("BTC")) == len(client.options.instruments("ETH")) == 1
+    venue.answers["getInstruments/BTC"] = envelope([])
+    assert client.options.instruments("BTC") == []
+    assert client.options.instrument(OPTION) is None
+    assert client.options.instrument("ETHUSD-1JAN30-5-C") is not None
+    assert len(client.futures.instruments()) == 1
+    venue.answers["config"] = envelope(
+        {"futuresConfig": {"ETHUSD": CONFIG["futuresConfig"]["BTCUSD"]}}
+    )
+    client.futures.instruments()
+    assert client.futures.instrument("BTCUSD") is None
+    assert client.futures.instrument("ETHUSD") is not None
+
+
+def test_what_has_expired_is_not_listed(stub: Stub, client: Client, venue: Venue) -> None:
+    """By the venue's clock, not by ours."""
+    stub.ahead_ms = 3_600_000
+    client.sync_clock()
+    for minutes, is_listed in ((59, False), (61, True)):
+        ends = {"expirationTimestamp": time.time_ns() // 1_000_000 + minutes * 60_000}
+        venue.answers["getInstruments"] = envelope([LISTED[0] | ends])
+        assert len(client.options.instruments("BTC")) == 1
+        assert (client.options.instrument(OPTION) is not None) == is_listed
 
 
 def test_the_guard_sees_everything_before_it_is_signed(stub: Stub) -> None:
@@ -289,14 +328,23 @@ def test_a_batch_with_too_few_answers(client: Client, venue: Venue) -> None:
     venue.answers["batchCreate"] = envelope([])
     with pytest.raises(DecodeError, match="0 answers to 1 orders"):
         client.options.place_orders([option()])
-    venue.answers["batchCreate"] = envelope([{"code": 0, "data": "x"}])
-    with pytest.raises(DecodeError, match="no order id"):
-        client.options.place_orders([option()])
     shapes: list[Any] = [None, {}, [5]]
     for data in shapes:
         venue.answers["batchCreate"] = envelope(data)
         with pytest.raises(DecodeError):
             client.options.place_orders([option()])
+
+
+@pytest.mark.parametrize("item", [{"code": 0, "data": None}, {"code": 0, "data": "x"}, {"code": 0}])
+def test_an_item_without_an_id_is_no_success(client: Client, venue: Venue, item: Any) -> None:
+    """Nor does it take from the others what they were told."""
+    venue.answers["batchCreate"] = envelope([{"code": 0, "data": 11}, item])
+    first, second = client.options.place_orders([option(), option()])
+    assert first.order is not None
+    assert first.order.order_id == 11
+    assert (second.ok, second.order) == (False, None)
+    assert isinstance(second.error, DecodeError)
+    assert "no order id" in str(second.error)
 
 
 def test_modifications_are_matched_by_id(client: Client, venue: Venue) -> None:
@@ -359,6 +407,10 @@ def test_many_cancellations_go_in_pieces(stub: Stub, client: Client) -> None:
     assert isinstance(outcomes[-1].error, VenueError)
     with pytest.raises(VenueError, match="Try again later"):  # nothing of it worked
         client.options.cancel_orders(range(50, 60))
+    stub.answer = lambda asked: answer(asked) if b"[1," in asked.body else Raw(b'{"code":0,"da')
+    outcomes = client.options.cancel_orders(range(1, 42))  # the second answer is broken
+    assert [outcome.ok for outcome in outcomes] == [True] * 40 + [False]
+    assert isinstance(outcomes[-1].error, DecodeError)
     stub.answer = lambda asked: envelope([])
     (silence,) = client.options.cancel_orders([5])
     assert "no answer for order_id 5" in str(silence.error)
@@ -369,19 +421,21 @@ def test_many_cancellations_go_in_pieces(stub: Stub, client: Client) -> None:
 
 def test_futures_have_no_batches(stub: Stub, client: Client, venue: Venue) -> None:
     """One request each; one that fails does not end the others."""
-    left = [envelope(1), envelope(None, 10577, "dup"), Raw(b"", close=True, length=9), envelope(4)]
+    half = Raw(b"", close=True, length=9)
+    left = [envelope(1), envelope(None, 10577, "dup"), half, Raw(b'{"code":0,"da'), envelope(5)]
 
     def answer(asked: Asked) -> Raw:
         return left.pop(0) if asked.is_signed else venue(asked)
 
     stub.answer = answer
-    outcomes = client.futures.place_orders([NEW | {"client_order_id": n} for n in range(4)])
-    assert [outcome.ok for outcome in outcomes] == [True, False, False, True]
+    outcomes = client.futures.place_orders([NEW | {"client_order_id": n} for n in range(5)])
+    assert [outcome.ok for outcome in outcomes] == [True, False, False, False, True]
     assert isinstance(outcomes[1].error, DuplicateOrder)
     assert isinstance(outcomes[2].error, TransportError)
     assert outcomes[2].error.is_sent
-    assert outcomes[3] == Outcome(outcomes[3].order, None)
-    assert len(written(stub)) == 4
+    assert isinstance(outcomes[3].error, DecodeError)
+    assert outcomes[4] == Outcome(outcomes[4].order, None)
+    assert len(written(stub)) == 5
 
 
 # Cancellations of what has ended
@@ -429,80 +483,11 @@ def test_another_refusal_of_a_cancellation(client: Client, venue: Venue) -> None
     assert not isinstance(caught.value, OrderNotFound)
 
 
-# Pages
-
-
-def rows(*ids: int) -> list[Order]:
-    return [Order(order_id=n) for n in ids]
-
-
-@pytest.mark.parametrize(
-    ("pages", "found"),
-    [
-        ([Page(rows(9, 8), True), Page(rows(7), False)], [9, 8, 7]),
-        ([Page(rows(9, 8), True), Page([], True)], [9, 8]),
-        ([Page(rows(9, 8), None), Page(rows(7), None), Page([], None)], [9, 8, 7]),
-        ([Page(rows(9, 8), True)] * 50, [9, 8, 9, 8]),  # a cursor that does not move
-        ([Page(rows(9, 8), True), Page(rows(8, 9), True), Page(rows(1), True)], [9, 8, 8, 9]),
-        ([Page([], True)], []),
-    ],
-    ids=["flag", "empty", "no flag", "same page for ever", "backwards", "nothing"],
-)
-def test_a_history_ends(pages: list[Page], found: list[int]) -> None:
-    asked: list[int | None] = []
-
-    def read(from_id: int | None) -> Page:
-        asked.append(from_id)
-        return pages[len(asked) - 1]
-
-    assert [order.order_id for order in by_cursor(read, "order_id")] == found
-    assert asked[0] is None
-    assert len(asked) <= 3
-
-
-@pytest.mark.parametrize(
-    ("pages", "found"),
-    [
-        ([Page(rows(1, 2), None), Page(rows(3), None)], [1, 2, 3]),
-        ([Page(rows(1, 2), None), Page([], None)], [1, 2]),
-        ([Page(rows(1, 2), None)] * 50, [1, 2]),  # a venue that knows no pages
-        ([Page(rows(1), True), Page(rows(2), False)], [1, 2]),
-        ([Page([], None)], []),
-    ],
-)
-def test_numbered_pages_end(pages: list[Page], found: list[int]) -> None:
-    asked: list[int] = []
-
-    def read(page: int) -> Page:
-        asked.append(page)
-        return pages[page - 1]
-
-    assert [order.order_id for order in by_page(read, 2)] == found
-    assert asked == list(range(1, len(asked) + 1))
-    assert len(asked) <= 3
-
-
-def test_pages_are_asked_for_when_they_are_needed(stub: Stub, client: Client) -> None:
-    left = [
-        {"list": [{"orderId": 9}, {"orderId": 8}], "hasNext": True},
-        {"list": [{"orderId": 7}], "hasNext": False},
-    ]
-    stub.answer = lambda asked: envelope(left.pop(0))
-    history = client.options.order_history(page_size=2)
+@pytest.mark.parametrize("amount", [0, -0.0, "-1", Decimal("-0.5"), float("nan")])
+def test_a_transfer_is_of_more_than_nothing(stub: Stub, client: Client, amount: Any) -> None:
+    with pytest.raises(UsageError, match="amount"):
+        client.account.transfer(from_user_id=1, to_user_id=2, amount=amount, currency="USDT")
     assert stub.asked == []
-    assert [next(history).order_id, next(history).order_id] == [9, 8]
-    assert len(stub.asked) == 1
-    assert [order.order_id for order in history] == [7]
-    assert stub.asked[1].query == "fromId=8&pageSize=2"
-
-
-def test_open_orders_once_each(stub: Stub, client: Client) -> None:
-    """An order that came in between moves the others to the next page."""
-    full = [{"orderId": n} for n in range(1000, 500, -1)]
-    pages = [{"list": full}, {"list": [{"orderId": 501}, {"orderId": 5}]}]
-    stub.answer = lambda asked: envelope(pages["page=2" in asked.query])
-    orders = client.futures.open_orders()
-    assert [order.order_id for order in orders] == [*range(1000, 500, -1), 5]
 
 
 # The end of all orders
@@ -597,9 +582,32 @@ def test_instruments_that_are_none(
     """An order that cannot be checked is not sent."""
     future = {"tickSize": 0.1, "qtyDecimal": 3, "minQty": 0.001} | row
     venue.answers["config"] = envelope({"futuresConfig": {"BTCUSD": future}})
-    with pytest.raises(DecodeError, match="an instrument"):
+    with pytest.raises(Unavailable, match=r"nothing was sent.* an instrument") as caught:
         client.futures.place_order(**NEW)
+    assert not caught.value.is_sent
     assert written(stub) == []
+    with pytest.raises(DecodeError, match="an instrument"):
+        client.futures.instruments()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(Raw(b"", close=True, length=9), TransportError), (Raw(b"", status=503), Unavailable)],
+    ids=["half", "503"],
+)
+def test_a_failed_look_up_is_no_order_that_may_stand(
+    stub: Stub, client: Client, venue: Venue, answer: Raw, kind: type[Exception]
+) -> None:
+    """What was sent asked for the instruments, and nothing else."""
+    venue.answers["config"] = answer
+    with pytest.raises(kind) as caught:
+        client.futures.place_order(**NEW)
+    assert caught.value.is_sent is False  # type: ignore[attr-defined]
+    assert written(stub) == []
+    venue.answers = {"create": answer}  # that of the order itself is another matter
+    with pytest.raises(kind) as caught:
+        client.futures.place_order(**NEW)
+    assert caught.value.is_sent is True  # type: ignore[attr-defined]
 
 
 def test_instruments_whose_pair_is_not_configured(client: Client, venue: Venue) -> None:

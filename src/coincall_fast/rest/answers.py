@@ -22,6 +22,7 @@ __all__ = [
     "Page",
     "anything",
     "detailed",
+    "done",
     "identifier",
     "inner",
     "levels",
@@ -30,6 +31,7 @@ __all__ = [
     "nothing",
     "one",
     "pages",
+    "plain",
     "read",
     "server_time",
     "table",
@@ -107,6 +109,11 @@ def _said(envelope: dict[str, Any], hide: Callable[[str], str]) -> str | None:
     arguments = envelope.get("i18nArgs")
     for i, value in enumerate(arguments if isinstance(arguments, list) else ()):
         said = said.replace(f"{{{i}}}", str(value))
+    return plain(said, hide)
+
+
+def plain(said: str, hide: Callable[[str], str]) -> str:
+    """A venue's text as it may be told: no secret, no end of it, nothing that steers a terminal."""
     return "".join(c if c.isprintable() else " " for c in hide(said)[:LONGEST_TEXT])
 
 
@@ -127,10 +134,12 @@ def _wrong_with(body: bytes) -> str:
 
 
 class Page(NamedTuple):
-    """Some rows of a list. ``has_next`` is None where the venue does not say."""
+    """Some rows of a list. ``has_next`` is None where the venue does not say, as ``total`` is: how
+    many rows all pages have."""
 
     rows: list[Any]
     has_next: bool | None
+    total: int | None = None
 
 
 class Levels(NamedTuple):
@@ -189,7 +198,12 @@ def pages(kind: type[Message]) -> Callable[[bytes, Any], Page]:
         _demand(data, dict)
         _demand(data.get("list"), list)
         has_next = data.get("hasNext")
-        return Page(decode_rest(kind, body), has_next if isinstance(has_next, bool) else None)
+        total = data.get("total")
+        return Page(
+            decode_rest(kind, body),
+            has_next if isinstance(has_next, bool) else None,
+            total if type(total) is int else None,
+        )
 
     return result
 
@@ -224,7 +238,17 @@ def server_time(body: bytes, data: Any) -> int:
 
 
 def nothing(body: bytes, data: Any) -> None:
-    """That it was taken, which two products say differently."""
+    """That it was taken, which two products say differently; what says `false` says that it was
+    not."""
+    if data is False:
+        raise DecodeError("it was not done")
+
+
+def done(body: bytes, data: Any) -> None:
+    """That all of it was done: rows with a `result` each."""
+    _demand(data, list)
+    if not all(isinstance(row, dict) and row.get("result") is True for row in data):
+        raise DecodeError("it was not done")
 
 
 def anything(body: bytes, data: Any) -> Any:

@@ -11,7 +11,7 @@ from .endpoints import MOST_IN_A_BATCH, ORDER, ORDER_CHANGE
 from .instruments import OPTIONS, Instrument, options_of
 from .parameters import wired
 from .reports import Delivery, ExpiryEstimate, Protection
-from .tickets import Outcome, answered_id, outcome_of, rows_of
+from .tickets import Outcome, answered_id, outcome_of, placed, rows_of
 from .trading import Guard, Trading
 
 __all__ = ["Mmp", "Options"]
@@ -31,12 +31,11 @@ class Options(Trading):
         anew with it. Two requests: the public configuration has the ticks and lots."""
         config = self._rest.call("config", {})
         found = options_of(config, self._read("instruments", base=base))
-        self._instruments.update(found)
+        self._list(found, base)
         return list(found.values())
 
     def _load_instruments(self, index: str) -> None:
-        # The pair and its base differ by the dollar: BTCUSD and BTC (section 5, quirk 19).
-        self.instruments(index.removesuffix("USD"))
+        self.instruments(self.base_of(index))
 
     def chain(self, index: str, end_time_ms: int | None = None) -> OptionChain:
         """The options of an index and expiry as columns: "BTCUSD", and the venue's expiry in ms."""
@@ -90,7 +89,7 @@ class Options(Trading):
             raise DecodeError(f"{len(rows)} answers to {len(tickets)} orders")
         both = zip(tickets, rows, strict=True)
         name = self._path("place_orders")
-        return [outcome_of(row, fields, name) for fields, row in both]
+        return [placed(row, fields, name, self._rest.hide) for fields, row in both]
 
     def _modified(self, changes: Sequence[dict[str, Any]]) -> list[Outcome]:
         items = [wired(ORDER_CHANGE, fields) for fields in changes]
@@ -100,7 +99,7 @@ class Options(Trading):
         for fields in changes:
             order_id = integer(fields["order_id"], "order_id")
             outcomes.append(
-                outcome_of(by_id[order_id], fields, name)
+                outcome_of(by_id[order_id], fields, name, self._rest.hide)
                 if order_id in by_id
                 else self._untold("modify_orders", "order_id", order_id)
             )

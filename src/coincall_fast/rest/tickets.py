@@ -3,13 +3,13 @@
 Protocol page, sections 2.4 and 4. Nothing here sends; `fields` are what callers gave, by our names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import DecodeError, TransportError, UsageError, VenueError
 from ..message import Order
 from ..model import OrderType
-from .answers import identifier
+from .answers import identifier, plain
 from .codes import code_of, refusal
 from .decimals import integer
 from .endpoints import MOST_IN_A_BATCH, ORDER, ORDER_CHANGE
@@ -29,6 +29,7 @@ __all__ = [
     "one_id",
     "outcome_of",
     "pieces",
+    "placed",
     "rows_of",
 ]
 
@@ -42,10 +43,14 @@ _TOLD: Final = (
 
 
 class Outcome(NamedTuple):
-    """What became of one item of a batch: the order as it was asked for, or why there is none."""
+    """What became of one item of a batch: the order as it was asked for, or why there is none.
+
+    As after `place_order`, an order may stand all the same: after a DecodeError, and after a
+    TransportError or Unavailable with `is_sent`.
+    """
 
     order: Order | None
-    error: VenueError | TransportError | None
+    error: VenueError | TransportError | DecodeError | None
 
     @property
     def ok(self) -> bool:
@@ -66,6 +71,8 @@ def check_new(fields: Mapping[str, Any]) -> None:
     _demand(fields, needed="symbol side qty order_type", allowed=ORDER)
     kind = order_type_of(fields["order_type"])
     name = kind.name.lower()
+    if kind not in _PRICED + _UNPRICED:
+        raise UsageError(f"a {name} order is not placed here")
     if kind in _PRICED and "price" not in fields:
         raise UsageError(f"a {name} order needs a price")
     if kind in _UNPRICED and "price" in fields:
@@ -85,14 +92,18 @@ def check_change(fields: Mapping[str, Any]) -> None:
 
 
 def check_grid(fields: Mapping[str, Any], instrument: Instrument | None) -> None:
-    """Raises UsageError for numbers that are not above 0, or off the instrument's tick or lot."""
+    """Raises UsageError for numbers that are not above 0, or off the instrument's tick or lot; and
+    for all numbers where that is None, since nobody knows these."""
     for name in ("qty", "price", "trigger_price"):
         if name in fields:
             number = PARAMETERS[name].of(fields[name], name)
             if number <= 0:
                 raise UsageError(f"{name} is more than 0, not {number}")
-            if instrument is not None:
-                instrument.check(**{"qty" if name == "qty" else "price": number})
+            if instrument is None:
+                raise UsageError(
+                    f"{fields['symbol']} is not listed: its tick and lot are not known"
+                )
+            instrument.check(**{"qty" if name == "qty" else "price": number})
 
 
 def _demand(fields: Mapping[str, Any], *, needed: str, allowed: str) -> None:
@@ -155,17 +166,34 @@ def answered_id(row: Mapping[str, Any], *names: str) -> int | None:
     return None if found is None else identifier(b"", found)
 
 
-def outcome_of(row: Mapping[str, Any], fields: Mapping[str, Any], name: str) -> Outcome:
-    """An item's: its code is `code` or `scode`, by edition, its id alike. `name` is its request."""
+def outcome_of(
+    row: Mapping[str, Any], fields: Mapping[str, Any], name: str, hide: Callable[[str], str]
+) -> Outcome:
+    """An item's: its code is `code` or `scode`, by edition, its id alike. `name` is its request;
+    `hide` takes out of the venue's text what must not be told."""
     if str(row.get("code", row.get("scode"))) != "0":
-        return Outcome(None, failed(row, name))
+        return Outcome(None, failed(row, name, hide))
     return Outcome(as_order(fields, answered_id(row, "data", "sdata")), None)
 
 
-def failed(row: Mapping[str, Any], name: str) -> VenueError:
+def placed(
+    row: Mapping[str, Any], fields: Mapping[str, Any], name: str, hide: Callable[[str], str]
+) -> Outcome:
+    """The same of a new order, which has an id if it was taken; one that cannot be read says
+    nothing about the other items."""
+    try:
+        outcome = outcome_of(row, fields, name, hide)
+    except DecodeError as error:
+        return Outcome(None, DecodeError(f"coincall {name}: {error.reason}"))
+    if outcome.order is not None and outcome.order.order_id is None:
+        return Outcome(None, DecodeError(f"coincall {name}: taken, but no order id"))
+    return outcome
+
+
+def failed(row: Mapping[str, Any], name: str, hide: Callable[[str], str]) -> VenueError:
     """The error of an item: by its code, else by its text, where 1 says no more than that."""
     said = row.get("msg", row.get("smsg"))
-    text = said if isinstance(said, str) else ""
+    text = plain(said, hide) if isinstance(said, str) else ""
     code = row.get("code", row.get("scode"))
     number = int(code) if isinstance(code, int | str) and str(code).isdecimal() else None
     return refusal(code_of(text) if number in (None, 1) else number, text, name)

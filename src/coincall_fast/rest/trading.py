@@ -4,6 +4,7 @@ Seed 003; protocol page, sections 2.4 and 2.5. What the venue answers is that it
 request, not that it is done: how an order stands, a query or the stream says.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 from .._book import OrderBook
 from ..errors import (
     CoincallFastError,
+    DecodeError,
     OrderNotFound,
     SymbolMismatch,
     TransportError,
+    Unavailable,
     UsageError,
     VenueError,
 )
@@ -63,7 +66,8 @@ class Trading:
         self._rest = rest
         self._guard = guard
         self._is_read_only = is_read_only
-        self._instruments: dict[str, Instrument] = {}
+        self._instruments: dict[str, Instrument] = {}  # never changed, but replaced
+        self._listing = threading.Lock()  # over the replacing
         self._asked_s: dict[str, float] = {}  # when each index's instruments were asked for
         self.traded: set[str] = set()  # indexes in which orders were placed
 
@@ -102,12 +106,18 @@ class Trading:
         """The index of an option, such as BTCUSD; of a perpetual, itself."""
         return symbol.partition("-")[0]
 
-    def instrument(self, symbol: str) -> Instrument | None:
-        """The instrument of a symbol; None where the venue does not list it.
+    @staticmethod
+    def base_of(index: str) -> str:
+        """The pair and its base differ by the dollar: BTCUSD and BTC (section 5, quirk 19)."""
+        return index.removesuffix("USD")
 
-        Asks the venue the first time, and once a minute for a symbol that it did not know.
+    def instrument(self, symbol: str) -> Instrument | None:
+        """The instrument of a symbol; None where the venue does not list it, or it has expired.
+
+        Asks the venue the first time, and once a minute for a symbol that it did not know: `None`
+        of one that was listed within this minute ends with a call of `instruments`.
         """
-        found = self._instruments.get(symbol)
+        found = self._listed(symbol)
         if found is not None or not isinstance(symbol, str):
             return found
         index = self.index_of(symbol)
@@ -115,7 +125,23 @@ class Trading:
         if now_s - self._asked_s.get(index, -ASK_AGAIN_S) >= ASK_AGAIN_S:
             self._load_instruments(index)
             self._asked_s[index] = now_s
-        return self._instruments.get(symbol)
+        return self._listed(symbol)
+
+    def _listed(self, symbol: str) -> Instrument | None:
+        found = self._instruments.get(symbol)
+        if found is None or found.expiry_ms is None:
+            return found
+        return found if self._rest.now_ms() < found.expiry_ms else None
+
+    def _list(self, found: Mapping[str, Instrument], base: str | None = None) -> None:
+        """What orders are checked against from now on: of a base, or of all."""
+        with self._listing:
+            others = {
+                symbol: one
+                for symbol, one in self._instruments.items()
+                if base is not None and self.base_of(one.index) != base
+            }
+            self._instruments = {**others, **found}
 
     # ---------------------------------------------------------------- orders
 
@@ -138,9 +164,11 @@ class Trading:
         None until somebody asks.
 
         Refused before sending (UsageError): an order without the price that its type needs or with
-        one that it does not take, and what is off the instrument's tick or lot. The first order of
-        an index asks the venue for its instruments, unless `instruments` was called.
-        Sent once: after a TransportError with `is_sent`, or Unavailable, it may stand.
+        one that it does not take, what is off the instrument's tick or lot, and a symbol that is
+        not listed (see `instrument`). The first order of an index asks the venue for its
+        instruments, unless `instruments` was called.
+        Sent once: after a DecodeError (an answer that nobody can read), or a TransportError or
+        Unavailable with `is_sent`, it may stand.
         """
         fields = given(locals())
         self._allow([fields], check_new)
@@ -228,7 +256,7 @@ class Trading:
             for some in pieces([value for kind, value in wanted if kind == name]):
                 try:
                     found |= self._cancelled(name, some)
-                except (VenueError, TransportError) as error:
+                except (VenueError, TransportError, DecodeError) as error:
                     failures.append(error)
                     found |= {(name, value): Outcome(None, error) for value in some}
         outcomes = [found.get(key) or self._untold("cancel_orders", *key) for key in wanted]
@@ -240,8 +268,9 @@ class Trading:
         """The outcomes of one request, by the ids that its rows name."""
         told = "ordId" if name == "order_id" else "clOrdId"
         rows = rows_of(self._write("cancel_orders", end_s=None, **{f"{name}s": ids}))
+        path, hide = self._path("cancel_orders"), self._rest.hide
         return {
-            (name, said): outcome_of(row, {name: said}, self._path("cancel_orders"))
+            (name, said): outcome_of(row, {name: said}, path, hide)
             for row in rows
             if (said := answered_id(row, told)) is not None
         }
@@ -279,7 +308,8 @@ class Trading:
         symbol: str | None = None,
         end_s: float | None = None,
     ) -> list[Order]:
-        """All open orders: options of a currency ("BTC"), futures of a symbol, else all.
+        """All open orders: of a currency ("BTC"), of a symbol, else all. The venue is documented to
+        know the one of options and the other of futures; both are looked at here too.
 
         The list is read by pages, between which orders may come and go. `end_s` is as for
         `cancel_all`.
@@ -290,8 +320,14 @@ class Trading:
             rows: Page = self._read("open_orders", end_s=end_s, page=page, **fields)
             return rows
 
+        def is_asked_for(order: Order) -> bool:
+            if order.symbol is None:  # rather one too many than one that nobody knows of
+                return True
+            base = self.base_of(self.index_of(order.symbol))
+            return symbol in (None, order.symbol) and currency in (None, base)
+
         found = {order.order_id: order for order in by_page(read, MOST_IN_A_PAGE)}
-        return list(found.values())
+        return [order for order in found.values() if is_asked_for(order)]
 
     def order_history(
         self,
@@ -332,14 +368,26 @@ class Trading:
         self._refuse_if_read_only("orders")
         for fields in orders:
             check(fields)
-            check_grid(fields, self.instrument(fields["symbol"]))
+            check_grid(fields, self._instrument_of_order(fields["symbol"]))
         for fields in orders:
             if self._guard is not None and self._guard(as_order(fields)) is False:
                 raise UsageError("the order_guard does not allow this order")
+
+    def _instrument_of_order(self, symbol: str) -> Instrument | None:
+        """`instrument`, whose failure tells that nothing of the order was sent."""
+        try:
+            return self.instrument(symbol)
+        except (TransportError, Unavailable) as error:
+            error.is_sent = False
+            raise
+        except DecodeError as error:
+            failure = Unavailable(f"nothing was sent, since its instrument is not known: {error}")
+        failure.is_sent = False
+        raise failure
 
     def _tried(self, verb: str, fields: dict[str, Any]) -> Outcome:
         """One item by itself; what goes wrong with it does not end the batch."""
         try:
             return Outcome(as_order(fields, self._write(verb, **fields)), None)
-        except (VenueError, TransportError) as error:
+        except (VenueError, TransportError, DecodeError) as error:
             return Outcome(None, error)
