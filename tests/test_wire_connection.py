@@ -31,6 +31,11 @@ class Clock:
     def monotonic(self):
         return self.now_s
 
+    def monotonic_ns(self):
+        return round(self.now_s * 1e9)
+
+    time_ns = monotonic_ns
+
 
 @pytest.fixture
 def clock(monkeypatch):
