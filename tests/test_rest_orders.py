@@ -24,6 +24,7 @@ from coincall_fast import (
     SymbolMismatch,
     TimeInForce,
     TransportError,
+    Unavailable,
     UsageError,
     VenueError,
 )
@@ -289,14 +290,23 @@ def test_a_batch_with_too_few_answers(client: Client, venue: Venue) -> None:
     venue.answers["batchCreate"] = envelope([])
     with pytest.raises(DecodeError, match="0 answers to 1 orders"):
         client.options.place_orders([option()])
-    venue.answers["batchCreate"] = envelope([{"code": 0, "data": "x"}])
-    with pytest.raises(DecodeError, match="no order id"):
-        client.options.place_orders([option()])
     shapes: list[Any] = [None, {}, [5]]
     for data in shapes:
         venue.answers["batchCreate"] = envelope(data)
         with pytest.raises(DecodeError):
             client.options.place_orders([option()])
+
+
+@pytest.mark.parametrize("item", [{"code": 0, "data": None}, {"code": 0, "data": "x"}, {"code": 0}])
+def test_an_item_without_an_id_is_no_success(client: Client, venue: Venue, item: Any) -> None:
+    """Nor does it take from the others what they were told."""
+    venue.answers["batchCreate"] = envelope([{"code": 0, "data": 11}, item])
+    first, second = client.options.place_orders([option(), option()])
+    assert first.order is not None
+    assert first.order.order_id == 11
+    assert (second.ok, second.order) == (False, None)
+    assert isinstance(second.error, DecodeError)
+    assert "no order id" in str(second.error)
 
 
 def test_modifications_are_matched_by_id(client: Client, venue: Venue) -> None:
@@ -359,6 +369,10 @@ def test_many_cancellations_go_in_pieces(stub: Stub, client: Client) -> None:
     assert isinstance(outcomes[-1].error, VenueError)
     with pytest.raises(VenueError, match="Try again later"):  # nothing of it worked
         client.options.cancel_orders(range(50, 60))
+    stub.answer = lambda asked: answer(asked) if b"[1," in asked.body else Raw(b'{"code":0,"da')
+    outcomes = client.options.cancel_orders(range(1, 42))  # the second answer is broken
+    assert [outcome.ok for outcome in outcomes] == [True] * 40 + [False]
+    assert isinstance(outcomes[-1].error, DecodeError)
     stub.answer = lambda asked: envelope([])
     (silence,) = client.options.cancel_orders([5])
     assert "no answer for order_id 5" in str(silence.error)
@@ -369,19 +383,21 @@ def test_many_cancellations_go_in_pieces(stub: Stub, client: Client) -> None:
 
 def test_futures_have_no_batches(stub: Stub, client: Client, venue: Venue) -> None:
     """One request each; one that fails does not end the others."""
-    left = [envelope(1), envelope(None, 10577, "dup"), Raw(b"", close=True, length=9), envelope(4)]
+    half = Raw(b"", close=True, length=9)
+    left = [envelope(1), envelope(None, 10577, "dup"), half, Raw(b'{"code":0,"da'), envelope(5)]
 
     def answer(asked: Asked) -> Raw:
         return left.pop(0) if asked.is_signed else venue(asked)
 
     stub.answer = answer
-    outcomes = client.futures.place_orders([NEW | {"client_order_id": n} for n in range(4)])
-    assert [outcome.ok for outcome in outcomes] == [True, False, False, True]
+    outcomes = client.futures.place_orders([NEW | {"client_order_id": n} for n in range(5)])
+    assert [outcome.ok for outcome in outcomes] == [True, False, False, False, True]
     assert isinstance(outcomes[1].error, DuplicateOrder)
     assert isinstance(outcomes[2].error, TransportError)
     assert outcomes[2].error.is_sent
-    assert outcomes[3] == Outcome(outcomes[3].order, None)
-    assert len(written(stub)) == 4
+    assert isinstance(outcomes[3].error, DecodeError)
+    assert outcomes[4] == Outcome(outcomes[4].order, None)
+    assert len(written(stub)) == 5
 
 
 # Cancellations of what has ended
@@ -597,9 +613,32 @@ def test_instruments_that_are_none(
     """An order that cannot be checked is not sent."""
     future = {"tickSize": 0.1, "qtyDecimal": 3, "minQty": 0.001} | row
     venue.answers["config"] = envelope({"futuresConfig": {"BTCUSD": future}})
-    with pytest.raises(DecodeError, match="an instrument"):
+    with pytest.raises(Unavailable, match=r"nothing was sent.* an instrument") as caught:
         client.futures.place_order(**NEW)
+    assert not caught.value.is_sent
     assert written(stub) == []
+    with pytest.raises(DecodeError, match="an instrument"):
+        client.futures.instruments()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(Raw(b"", close=True, length=9), TransportError), (Raw(b"", status=503), Unavailable)],
+    ids=["half", "503"],
+)
+def test_a_failed_look_up_is_no_order_that_may_stand(
+    stub: Stub, client: Client, venue: Venue, answer: Raw, kind: type[Exception]
+) -> None:
+    """What was sent asked for the instruments, and nothing else."""
+    venue.answers["config"] = answer
+    with pytest.raises(kind) as caught:
+        client.futures.place_order(**NEW)
+    assert caught.value.is_sent is False  # type: ignore[attr-defined]
+    assert written(stub) == []
+    venue.answers = {"create": answer}  # that of the order itself is another matter
+    with pytest.raises(kind) as caught:
+        client.futures.place_order(**NEW)
+    assert caught.value.is_sent is True  # type: ignore[attr-defined]
 
 
 def test_instruments_whose_pair_is_not_configured(client: Client, venue: Venue) -> None:

@@ -143,7 +143,13 @@ class DuplicateOrder(VenueError):
 
 
 class Unavailable(VenueError):
-    """The venue cannot answer for now. It may have done what was asked nevertheless."""
+    """The venue cannot answer for now. It may have done what was asked nevertheless.
+
+    ``is_sent``: whether it was asked at all; False where an order was not sent, since the venue
+    could not say what it has to be checked against.
+    """
+
+    is_sent: bool = True
 
 
 class OrdersRemain(CoincallFastError):

@@ -11,7 +11,7 @@ from .endpoints import MOST_IN_A_BATCH, ORDER, ORDER_CHANGE
 from .instruments import OPTIONS, Instrument, options_of
 from .parameters import wired
 from .reports import Delivery, ExpiryEstimate, Protection
-from .tickets import Outcome, answered_id, outcome_of, rows_of
+from .tickets import Outcome, answered_id, outcome_of, placed, rows_of
 from .trading import Guard, Trading
 
 __all__ = ["Mmp", "Options"]
@@ -90,7 +90,7 @@ class Options(Trading):
             raise DecodeError(f"{len(rows)} answers to {len(tickets)} orders")
         both = zip(tickets, rows, strict=True)
         name = self._path("place_orders")
-        return [outcome_of(row, fields, name) for fields, row in both]
+        return [placed(row, fields, name) for fields, row in both]
 
     def _modified(self, changes: Sequence[dict[str, Any]]) -> list[Outcome]:
         items = [wired(ORDER_CHANGE, fields) for fields in changes]

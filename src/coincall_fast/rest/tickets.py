@@ -29,6 +29,7 @@ __all__ = [
     "one_id",
     "outcome_of",
     "pieces",
+    "placed",
     "rows_of",
 ]
 
@@ -42,10 +43,14 @@ _TOLD: Final = (
 
 
 class Outcome(NamedTuple):
-    """What became of one item of a batch: the order as it was asked for, or why there is none."""
+    """What became of one item of a batch: the order as it was asked for, or why there is none.
+
+    As after `place_order`, an order may stand all the same: after a DecodeError, and after a
+    TransportError or Unavailable with `is_sent`.
+    """
 
     order: Order | None
-    error: VenueError | TransportError | None
+    error: VenueError | TransportError | DecodeError | None
 
     @property
     def ok(self) -> bool:
@@ -160,6 +165,18 @@ def outcome_of(row: Mapping[str, Any], fields: Mapping[str, Any], name: str) -> 
     if str(row.get("code", row.get("scode"))) != "0":
         return Outcome(None, failed(row, name))
     return Outcome(as_order(fields, answered_id(row, "data", "sdata")), None)
+
+
+def placed(row: Mapping[str, Any], fields: Mapping[str, Any], name: str) -> Outcome:
+    """The same of a new order, which has an id if it was taken; one that cannot be read says
+    nothing about the other items."""
+    try:
+        outcome = outcome_of(row, fields, name)
+    except DecodeError as error:
+        return Outcome(None, DecodeError(f"coincall {name}: {error.reason}"))
+    if outcome.order is not None and outcome.order.order_id is None:
+        return Outcome(None, DecodeError(f"coincall {name}: taken, but no order id"))
+    return outcome
 
 
 def failed(row: Mapping[str, Any], name: str) -> VenueError:

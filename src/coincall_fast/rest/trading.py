@@ -11,9 +11,11 @@ from typing import Any
 from .._book import OrderBook
 from ..errors import (
     CoincallFastError,
+    DecodeError,
     OrderNotFound,
     SymbolMismatch,
     TransportError,
+    Unavailable,
     UsageError,
     VenueError,
 )
@@ -140,7 +142,8 @@ class Trading:
         Refused before sending (UsageError): an order without the price that its type needs or with
         one that it does not take, and what is off the instrument's tick or lot. The first order of
         an index asks the venue for its instruments, unless `instruments` was called.
-        Sent once: after a TransportError with `is_sent`, or Unavailable, it may stand.
+        Sent once: after a DecodeError (an answer that nobody can read), or a TransportError or
+        Unavailable with `is_sent`, it may stand.
         """
         fields = given(locals())
         self._allow([fields], check_new)
@@ -228,7 +231,7 @@ class Trading:
             for some in pieces([value for kind, value in wanted if kind == name]):
                 try:
                     found |= self._cancelled(name, some)
-                except (VenueError, TransportError) as error:
+                except (VenueError, TransportError, DecodeError) as error:
                     failures.append(error)
                     found |= {(name, value): Outcome(None, error) for value in some}
         outcomes = [found.get(key) or self._untold("cancel_orders", *key) for key in wanted]
@@ -332,14 +335,26 @@ class Trading:
         self._refuse_if_read_only("orders")
         for fields in orders:
             check(fields)
-            check_grid(fields, self.instrument(fields["symbol"]))
+            check_grid(fields, self._instrument_of_order(fields["symbol"]))
         for fields in orders:
             if self._guard is not None and self._guard(as_order(fields)) is False:
                 raise UsageError("the order_guard does not allow this order")
+
+    def _instrument_of_order(self, symbol: str) -> Instrument | None:
+        """`instrument`, whose failure tells that nothing of the order was sent."""
+        try:
+            return self.instrument(symbol)
+        except (TransportError, Unavailable) as error:
+            error.is_sent = False
+            raise
+        except DecodeError as error:
+            failure = Unavailable(f"nothing was sent, since its instrument is not known: {error}")
+        failure.is_sent = False
+        raise failure
 
     def _tried(self, verb: str, fields: dict[str, Any]) -> Outcome:
         """One item by itself; what goes wrong with it does not end the batch."""
         try:
             return Outcome(as_order(fields, self._write(verb, **fields)), None)
-        except (VenueError, TransportError) as error:
+        except (VenueError, TransportError, DecodeError) as error:
             return Outcome(None, error)
