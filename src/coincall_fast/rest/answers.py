@@ -22,6 +22,7 @@ __all__ = [
     "Page",
     "anything",
     "detailed",
+    "done",
     "identifier",
     "inner",
     "levels",
@@ -224,7 +225,17 @@ def server_time(body: bytes, data: Any) -> int:
 
 
 def nothing(body: bytes, data: Any) -> None:
-    """That it was taken, which two products say differently."""
+    """That it was taken, which two products say differently; what says `false` says that it was
+    not."""
+    if data is False:
+        raise DecodeError("it was not done")
+
+
+def done(body: bytes, data: Any) -> None:
+    """That all of it was done: rows with a `result` each."""
+    _demand(data, list)
+    if not all(isinstance(row, dict) and row.get("result") is True for row in data):
+        raise DecodeError("it was not done")
 
 
 def anything(body: bytes, data: Any) -> Any:

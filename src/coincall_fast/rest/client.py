@@ -1,7 +1,9 @@
 """`Client`: Coincall's signed REST, by nouns and verbs (contract, section 5)."""
 
+import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import count
 from typing import Any, Self
 
@@ -147,7 +149,8 @@ class Client:
 
         Cancels what this client has placed orders in, and whatever is listed as open, again and
         again for `timeout` seconds; then raises OrdersRemain, with the orders that are left. An
-        error of the venue or the network does not end it before.
+        error of the venue or the network does not end it before, and no request takes more than
+        half of what is left of the time: if one product hangs, the other has its turn all the same.
         """
         if self._is_read_only:
             raise UsageError("this client is read-only: no cancel_everything")
@@ -160,14 +163,16 @@ class Client:
         for turn in count():
             failure = None
             for market in markets:
+                share_s = _half(end_s)
                 for index in sorted(wanted[market]):
                     try:
-                        market.cancel_all(index, end_s=end_s)
+                        market.cancel_all(index, end_s=_half(share_s))
                         wanted[market].remove(index)
                     except CoincallFastError as error:  # the others' turn all the same
                         failure = error
+            for market in markets:
                 try:
-                    left[market] = market.open_orders(end_s=end_s)
+                    left[market] = market.open_orders(end_s=_half(end_s))
                 except CoincallFastError as error:
                     failure = error
                 wanted[market] |= {market.index_of(order.symbol or "") for order in left[market]}
@@ -185,21 +190,34 @@ class Client:
 
     def deadman(self, symbols: Iterable[str], timeout_ms: int) -> "Deadman":
         """Has the venue cancel all orders of both products in these pairs, such as "BTCUSD", unless
-        it hears `beat()` within `timeout_ms`. Needs a market maker's permission."""
+        it hears `beat()` within `timeout_ms`. Needs a market maker's permission. Where one of
+        the countdowns cannot be set, raises, after it took back the others."""
         if self._is_read_only:
             raise UsageError("this client is read-only: no deadman")
         pairs = (symbols,) if isinstance(symbols, str) else symbols
         indexes = tuple(dict.fromkeys(Trading.index_of(symbol) for symbol in pairs))
         switch = Deadman(self._rest, indexes, integer(timeout_ms, "timeout_ms"))
-        switch.set()
+        try:
+            switch.set()
+        except CoincallFastError:
+            with contextlib.suppress(CoincallFastError):
+                switch.close()
+            raise
         return switch
+
+
+def _half(end_s: float) -> float:
+    """When half of the time until then has passed."""
+    now_s = time.monotonic()
+    return now_s + max(0.0, end_s - now_s) / 2
 
 
 class Deadman:
     """The venue's countdown over some pairs, as long as it is beaten. Nothing beats it by itself.
 
     At the end of a `with` the countdown is taken back; orders stay. Once it has lapsed the venue
-    takes no orders until it is `set` again (OrderRejected, 10619).
+    takes no orders until it is `set` again (OrderRejected, 10619). What fails for one product or
+    symbol is raised once all others have been asked.
     """
 
     def __init__(self, rest: Rest, symbols: tuple[str, ...], timeout_ms: int) -> None:
@@ -215,11 +233,13 @@ class Deadman:
 
     def beat(self) -> None:
         """A sign of life. Raises OrderRejected (10619) where a countdown has lapsed meanwhile."""
-        for product, name in _COUNTED.items():
-            heard = self._rest.call("beat", {"product": product, "symbols": self.symbols})
-            if lapsed := [symbol for symbol in self.symbols if symbol not in heard]:
-                what = f"the countdown of {name} has lapsed: {', '.join(lapsed)}"
-                raise OrderRejected(what, 10619)
+        _all(partial(self._beat, product) for product in _COUNTED)
+
+    def _beat(self, product: int) -> None:
+        heard = self._rest.call("beat", {"product": product, "symbols": self.symbols})
+        if lapsed := [symbol for symbol in self.symbols if symbol not in heard]:
+            what = f"the countdown of {_COUNTED[product]} has lapsed: {', '.join(lapsed)}"
+            raise OrderRejected(what, 10619)
 
     def standing(self) -> list[Countdown]:
         """The account's countdowns, as the venue has them."""
@@ -233,10 +253,15 @@ class Deadman:
         self._each(0)
 
     def _each(self, countdown_ms: int) -> None:
-        for product in _COUNTED:
-            for symbol in self.symbols:
-                fields = {"product": product, "symbol": symbol, "countdown_ms": countdown_ms}
-                self._rest.call("countdown", fields)
+        _all(
+            partial(
+                self._rest.call,
+                "countdown",
+                {"product": product, "symbol": symbol, "countdown_ms": countdown_ms},
+            )
+            for product in _COUNTED
+            for symbol in self.symbols
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -246,3 +271,15 @@ class Deadman:
 
     def __repr__(self) -> str:
         return f"<Deadman {', '.join(self.symbols)}: {self.timeout_ms} ms>"
+
+
+def _all(calls: Iterable[Callable[[], object]]) -> None:
+    """Each of them, whatever becomes of the others; then raises the first error that there was."""
+    failure: CoincallFastError | None = None
+    for call in calls:
+        try:
+            call()
+        except CoincallFastError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure

@@ -10,6 +10,7 @@ from ..message import Account, Fill, Kline, OptionChain, Order, Position, Ticker
 from .answers import (
     anything,
     detailed,
+    done,
     identifier,
     inner,
     levels,
@@ -114,7 +115,7 @@ _ALL: dict[str, Endpoint] = {
     "options.cancel_symbol":   _acting_get("/open/option/order/batchCancelByOption/v1/{symbol}", "cancel_all"),
     "options.mmp.set":         _post("/open/mmp/set-mmp-config/v1", "index_name interval_ms frozen_ms qty_limit delta_limit", "", nothing),
     "options.mmp.get":         _read("/open/mmp/get-mmp-config/v1", "index_name", "", maybe(Protection)),
-    "options.mmp.reset":       _post("/open/mmp/reset-mmp/v1", "instrument_type index_name", "", anything),
+    "options.mmp.reset":       _post("/open/mmp/reset-mmp/v1", "instrument_type index_name", "", done),
 
     "futures.symbols":         _public("/open/futures/market/symbol/v1", "", "", many(Ticker)),
     "futures.order_book":      _public("/open/futures/order/orderbook/v1/{symbol}", "", "orderbook", levels),
