@@ -433,9 +433,14 @@ def body_of(gets: Any) -> Raw:
     return Raw(BODIES[gets].encode()) if type(gets) is int and gets in BODIES else envelope(gets)
 
 
+IN_2023_MS = 1_693_526_400_000  # 1 September
+
+
 @pytest.fixture(scope="module")
 def stub() -> Iterator[Stub]:
+    """In the days of the samples, whose options have not expired."""
     with serving(lambda asked: envelope()) as running:
+        running.ahead_ms = IN_2023_MS - running.now_ms()
         yield running
 
 
@@ -443,6 +448,7 @@ def stub() -> Iterator[Stub]:
 def client(stub: Stub) -> Iterator[Client]:
     wide = {name: Rate(1000, 0.1, name) for name in RATES}
     with Client(KEY, SECRET, rest_url=stub.url, rates=wide) as made:
+        made.sync_clock()
         yield made
 
 

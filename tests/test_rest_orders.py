@@ -1,5 +1,6 @@
 """Orders over a stub: what is refused before anything is sent, batches, cancellations, pages."""
 
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -44,7 +45,7 @@ CONFIG = {
 LISTED = [
     {
         "baseCurrency": "BTC",
-        "expirationTimestamp": 1694678400000,
+        "expirationTimestamp": 1893484800000,  # 2030, whatever the symbol says
         "strike": 22500.0,
         "symbolName": OPTION,
         "isActive": True,
@@ -120,7 +121,16 @@ def written(stub: Stub) -> list[Asked]:
         ({"qty": True}, "no whole number"),
         ({"side": "bid"}, "side is one of buy, sell"),
         ({"side": 3}, "side is one of"),
+        ({"side": True}, "side is one of"),
+        ({"side": 1.0}, "side is one of"),
+        ({"side": OrderType.MARKET}, "side is one of"),
         ({"order_type": "iceberg"}, "order_type is one of"),
+        ({"order_type": Side.BUY}, "order_type is one of"),
+        ({"order_type": TimeInForce.POST_ONLY}, "order_type is one of"),
+        ({"time_in_force": OrderType.POST_ONLY}, "time_in_force is one of"),
+        ({"order_type": OrderType.BLOCK_TRADE}, "a block_trade order is not placed here"),
+        ({"order_type": 14, "price": None}, "a block_trade order is not placed here"),
+        ({"symbol": "XYZUSD"}, "XYZUSD is not listed: its tick and lot are not known"),
         ({"time_in_force": "GTD"}, "time_in_force is one of"),
         ({"time_in_force": TimeInForce.POST_ONLY}, "post-only is an order_type"),
         ({"client_order_id": 1.0}, "client_order_id is no whole number"),
@@ -171,19 +181,49 @@ def test_modifications_that_are_not_sent(
 
 
 def test_the_grid_is_asked_for_once(stub: Stub, client: Client) -> None:
-    """The pair's tick counts, not the option's; a symbol that is not listed the venue may judge."""
+    """The pair's tick counts, not the option's; for what is not listed nobody knows any."""
     order: dict[str, Any] = {"symbol": OPTION, "side": "sell", "qty": 1, "order_type": "limit"}
     client.options.place_order(**order, price="0.1")
     with pytest.raises(UsageError, match=r"off its tick of 0\.1"):
         client.options.place_order(**order, price="0.15")
     for _ in range(2):
-        client.options.place_order(**(order | {"symbol": "BTCUSD-1JAN30-5-C"}), price="0.15")
+        with pytest.raises(UsageError, match="not listed"):
+            client.options.place_order(**(order | {"symbol": "BTCUSD-1JAN30-5-C"}), price="0.1")
     paths = [asked.path for asked in stub.asked if not asked.is_signed]
     # For a symbol that is not in the list, it is asked for once a minute.
     assert paths.count("/open/option/getInstruments/BTC") == 1
     instrument = client.options.instrument(OPTION)
     assert isinstance(instrument, Instrument)
     assert instrument.tick_size == Decimal("0.1")
+
+
+def test_what_is_listed_no_more(stub: Stub, client: Client, venue: Venue) -> None:
+    """A list replaces the one of its base before, and no other base's."""
+    more = {"baseCurrency": "ETH", "symbolName": "ETHUSD-1JAN30-5-C"}
+    venue.answers["getInstruments/ETH"] = envelope([LISTED[0] | more])
+    assert len(client.options.instruments("BTC")) == len(client.options.instruments("ETH")) == 1
+    venue.answers["getInstruments/BTC"] = envelope([])
+    assert client.options.instruments("BTC") == []
+    assert client.options.instrument(OPTION) is None
+    assert client.options.instrument("ETHUSD-1JAN30-5-C") is not None
+    assert len(client.futures.instruments()) == 1
+    venue.answers["config"] = envelope(
+        {"futuresConfig": {"ETHUSD": CONFIG["futuresConfig"]["BTCUSD"]}}
+    )
+    client.futures.instruments()
+    assert client.futures.instrument("BTCUSD") is None
+    assert client.futures.instrument("ETHUSD") is not None
+
+
+def test_what_has_expired_is_not_listed(stub: Stub, client: Client, venue: Venue) -> None:
+    """By the venue's clock, not by ours."""
+    stub.ahead_ms = 3_600_000
+    client.sync_clock()
+    for minutes, is_listed in ((59, False), (61, True)):
+        ends = {"expirationTimestamp": time.time_ns() // 1_000_000 + minutes * 60_000}
+        venue.answers["getInstruments"] = envelope([LISTED[0] | ends])
+        assert len(client.options.instruments("BTC")) == 1
+        assert (client.options.instrument(OPTION) is not None) == is_listed
 
 
 def test_the_guard_sees_everything_before_it_is_signed(stub: Stub) -> None:

@@ -23,7 +23,7 @@ class Futures(Trading):
         """All perpetuals, of the public configuration; what orders are checked against is made
         anew with it."""
         found = futures_of(self._rest.call("config", {}))
-        self._instruments.update(found)
+        self._list(found)
         return list(found.values())
 
     def _load_instruments(self, index: str) -> None:

@@ -31,12 +31,11 @@ class Options(Trading):
         anew with it. Two requests: the public configuration has the ticks and lots."""
         config = self._rest.call("config", {})
         found = options_of(config, self._read("instruments", base=base))
-        self._instruments.update(found)
+        self._list(found, base)
         return list(found.values())
 
     def _load_instruments(self, index: str) -> None:
-        # The pair and its base differ by the dollar: BTCUSD and BTC (section 5, quirk 19).
-        self.instruments(index.removesuffix("USD"))
+        self.instruments(self.base_of(index))
 
     def chain(self, index: str, end_time_ms: int | None = None) -> OptionChain:
         """The options of an index and expiry as columns: "BTCUSD", and the venue's expiry in ms."""

@@ -4,7 +4,8 @@ Protocol page, sections 2 and 4. A parameter that endpoints have not had yet is 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import IntEnum
+from enum import Enum, IntEnum
+from numbers import Integral
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import UsageError
@@ -46,12 +47,14 @@ def rows(value: Any, name: str) -> list[Any]:
 
 
 def _member(enumeration: type[_E], value: Any, name: str) -> _E:
-    """A member, its code, or its name in any case."""
+    """A member, its code, or its name in any case; of another family not even the same code."""
     try:
+        if isinstance(value, enumeration):
+            return value
         if isinstance(value, str):
             return enumeration[value.strip().upper().replace(" ", "_").replace("-", "_")]
-        if not isinstance(value, bool):
-            return enumeration(value)
+        if isinstance(value, Integral) and not isinstance(value, bool | Enum):
+            return enumeration(int(value))
     except (KeyError, ValueError):
         pass
     known = ", ".join(member.name.lower() for member in enumeration)

@@ -71,6 +71,8 @@ def check_new(fields: Mapping[str, Any]) -> None:
     _demand(fields, needed="symbol side qty order_type", allowed=ORDER)
     kind = order_type_of(fields["order_type"])
     name = kind.name.lower()
+    if kind not in _PRICED + _UNPRICED:
+        raise UsageError(f"a {name} order is not placed here")
     if kind in _PRICED and "price" not in fields:
         raise UsageError(f"a {name} order needs a price")
     if kind in _UNPRICED and "price" in fields:
@@ -90,14 +92,18 @@ def check_change(fields: Mapping[str, Any]) -> None:
 
 
 def check_grid(fields: Mapping[str, Any], instrument: Instrument | None) -> None:
-    """Raises UsageError for numbers that are not above 0, or off the instrument's tick or lot."""
+    """Raises UsageError for numbers that are not above 0, or off the instrument's tick or lot; and
+    for all numbers where that is None, since nobody knows these."""
     for name in ("qty", "price", "trigger_price"):
         if name in fields:
             number = PARAMETERS[name].of(fields[name], name)
             if number <= 0:
                 raise UsageError(f"{name} is more than 0, not {number}")
-            if instrument is not None:
-                instrument.check(**{"qty" if name == "qty" else "price": number})
+            if instrument is None:
+                raise UsageError(
+                    f"{fields['symbol']} is not listed: its tick and lot are not known"
+                )
+            instrument.check(**{"qty" if name == "qty" else "price": number})
 
 
 def _demand(fields: Mapping[str, Any], *, needed: str, allowed: str) -> None:

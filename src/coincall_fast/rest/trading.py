@@ -4,6 +4,7 @@ Seed 003; protocol page, sections 2.4 and 2.5. What the venue answers is that it
 request, not that it is done: how an order stands, a query or the stream says.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -65,7 +66,8 @@ class Trading:
         self._rest = rest
         self._guard = guard
         self._is_read_only = is_read_only
-        self._instruments: dict[str, Instrument] = {}
+        self._instruments: dict[str, Instrument] = {}  # never changed, but replaced
+        self._listing = threading.Lock()  # over the replacing
         self._asked_s: dict[str, float] = {}  # when each index's instruments were asked for
         self.traded: set[str] = set()  # indexes in which orders were placed
 
@@ -104,12 +106,18 @@ class Trading:
         """The index of an option, such as BTCUSD; of a perpetual, itself."""
         return symbol.partition("-")[0]
 
-    def instrument(self, symbol: str) -> Instrument | None:
-        """The instrument of a symbol; None where the venue does not list it.
+    @staticmethod
+    def base_of(index: str) -> str:
+        """The pair and its base differ by the dollar: BTCUSD and BTC (section 5, quirk 19)."""
+        return index.removesuffix("USD")
 
-        Asks the venue the first time, and once a minute for a symbol that it did not know.
+    def instrument(self, symbol: str) -> Instrument | None:
+        """The instrument of a symbol; None where the venue does not list it, or it has expired.
+
+        Asks the venue the first time, and once a minute for a symbol that it did not know: `None`
+        of one that was listed within this minute ends with a call of `instruments`.
         """
-        found = self._instruments.get(symbol)
+        found = self._listed(symbol)
         if found is not None or not isinstance(symbol, str):
             return found
         index = self.index_of(symbol)
@@ -117,7 +125,23 @@ class Trading:
         if now_s - self._asked_s.get(index, -ASK_AGAIN_S) >= ASK_AGAIN_S:
             self._load_instruments(index)
             self._asked_s[index] = now_s
-        return self._instruments.get(symbol)
+        return self._listed(symbol)
+
+    def _listed(self, symbol: str) -> Instrument | None:
+        found = self._instruments.get(symbol)
+        if found is None or found.expiry_ms is None:
+            return found
+        return found if self._rest.now_ms() < found.expiry_ms else None
+
+    def _list(self, found: Mapping[str, Instrument], base: str | None = None) -> None:
+        """What orders are checked against from now on: of a base, or of all."""
+        with self._listing:
+            others = {
+                symbol: one
+                for symbol, one in self._instruments.items()
+                if base is not None and self.base_of(one.index) != base
+            }
+            self._instruments = {**others, **found}
 
     # ---------------------------------------------------------------- orders
 
@@ -140,8 +164,9 @@ class Trading:
         None until somebody asks.
 
         Refused before sending (UsageError): an order without the price that its type needs or with
-        one that it does not take, and what is off the instrument's tick or lot. The first order of
-        an index asks the venue for its instruments, unless `instruments` was called.
+        one that it does not take, what is off the instrument's tick or lot, and a symbol that is
+        not listed (see `instrument`). The first order of an index asks the venue for its
+        instruments, unless `instruments` was called.
         Sent once: after a DecodeError (an answer that nobody can read), or a TransportError or
         Unavailable with `is_sent`, it may stand.
         """
