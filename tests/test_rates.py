@@ -118,10 +118,19 @@ def test_a_window_that_the_venue_shut() -> None:
     windows = Windows({"x": Rate(10, 2.0, "w"), "y": Rate(8, 2.0, "w"), "z": Rate(1, 1.0, "z")})
     windows.shut("x", 5.0)
     assert [windows.wait_s(name, 5.0) for name in "xyz"] == [2.0, 2.0, 0.0]
-    windows.shut("x", 5.0, 30.0)
+    windows.shut("x", 5.0, 8.0)
     windows.shut("y", 5.0)  # does not open it earlier
-    assert windows.wait_s("y", 34.0) == 1.0
-    assert windows.wait_s("y", 35.0) == 0
+    assert windows.wait_s("y", 12.0) == 1.0
+    assert windows.wait_s("y", 13.0) == 0
+    windows.shut("z", 5.0, 0.0)
+    assert windows.wait_s("z", 5.0) == 1.0
+
+
+@pytest.mark.parametrize(("seconds", "longest_s"), [(2.0, 10.0), (60.0, 60.0)])
+def test_what_the_venue_says_is_believed_up_to_a_bound(seconds: float, longest_s: float) -> None:
+    windows = Windows({"x": Rate(10, seconds, "w")})
+    windows.shut("x", 5.0, 86_400.0)
+    assert windows.wait_s("x", 5.0) == longest_s
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,66 @@ def test_a_venue_that_tells_no_time() -> None:
             client.sync_clock()
 
 
+def test_the_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails is no reason to sign with our own clock for ever, nor to ask each time."""
+    monkeypatch.setattr("coincall_fast.rest.calls.ASK_AGAIN_S", 60.0)
+    with connected(lambda asked: envelope(USER)) as (stub, client):
+        handle, times = stub.handle, 0
+
+        def silent(asked: Asked) -> Raw:
+            nonlocal times
+            times += asked.path == "/time"
+            return HTML if asked.path == "/time" else handle(asked)
+
+        stub.handle = silent  # type: ignore[method-assign]
+        stub.ahead_ms, stub.keeps_time = -3_600_000, False
+        client.account.user()
+        client.account.user()
+        assert times == 1
+        stub.handle = handle  # type: ignore[method-assign]
+        client.account.user()
+        assert stub.times_asked == 0
+        assert stub.latest_ms[-1] > 3_000_000
+        client._rest._ask_again_s = time.monotonic()  # a minute later
+        client.account.user()
+        client.account.user()
+        assert stub.times_asked == 1
+        assert stub.latest_ms[-1] < 1000
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_nobody_waits_for_anothers_clock_without_end(is_first: bool) -> None:
+    """A thread whose question for the time hangs holds no other's call beyond its own end."""
+    with connected(lambda asked: envelope()) as (stub, client):
+        if not is_first:
+            client.sync_clock()
+            stub.ahead_ms = 60_000  # the timestamp is refused, and the time to be asked anew
+        with client._rest._syncing:
+            begin_s = time.monotonic()
+            if is_first:
+                client.futures.cancel_all("BTCUSD", end_s=begin_s + 4.0)
+            else:
+                with pytest.raises(ClockError):
+                    client.futures.cancel_all("BTCUSD", end_s=begin_s + 0.5)
+        assert len(stub.asked) == 1
+
+
+def test_the_first_question_leaves_time_for_the_call() -> None:
+    ending = threading.Event()
+    with connected(lambda asked: envelope(), timeout=4.0) as (stub, client):
+        handle = stub.handle
+
+        def hanging(asked: Asked) -> Raw:
+            if asked.path == "/time":
+                ending.wait(60)
+            return handle(asked)
+
+        stub.handle = hanging  # type: ignore[method-assign]
+        cancel(client)
+        ending.set()
+        assert len(stub.asked) == 1
+
+
 def test_the_clock_is_kept() -> None:
     with connected(lambda asked: envelope(USER)) as (stub, client):
         client.sync_clock(every_s=0.02)
@@ -253,6 +313,19 @@ def test_a_storm_of_429() -> None:
         with pytest.raises(RateLimited, match="held back"):  # the window is shut, for others too
             client.futures.cancel_order(order_id=1)
         assert len(stub.asked) == 1
+
+
+@pytest.mark.parametrize(("said_s", "most_s"), [(86_400, 10.0), (0, 2.0), (5, 5.0)])
+def test_no_429_locks_cancellations_out(said_s: int, most_s: float) -> None:
+    """However long it says; and a window at the least, where it says none."""
+    storm = HTML._replace(status=429, headers={"Retry-After": str(said_s)})
+    with connected(answering(storm, envelope()), rates={}, rate_wait_s=0.0) as (_, client):
+        with pytest.raises(RateLimited, match="HTTP 429"):
+            cancel(client)
+        with pytest.raises(RateLimited, match="held back") as caught:
+            cancel(client)
+        assert caught.value.wait_s is not None
+        assert 0 < caught.value.wait_s <= most_s
 
 
 def test_why_there_was_another_attempt_says_more() -> None:

@@ -1,17 +1,19 @@
 """Signed requests within a venue's limits: the time and the threads around request and answer.
 
 A request waits for its place in the rate limits, is signed last with the venue's time, and sent.
-The first signed one asks for that time before, in one round trip. Reads are repeated, with growing
+The first signed one asks for that time before, in one round trip; while that fails, the machine's
+own clock has to do. Reads are repeated, with growing
 and jittered waits, until a deadline; writes never are, but for the one case where the venue has
 refused the timestamp and so the request.
 """
 
 import contextlib
 import logging
+import math
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..backoff import Backoff
@@ -36,6 +38,7 @@ log = logging.getLogger("coincall_fast")
 
 ATTEMPTS = 4  # of a read
 ROUND_TRIPS = 5
+ASK_AGAIN_S = 3.0  # for the time, as long as it is not known
 LEAST_S = 0.001  # a wait for less is none
 
 RETRIED = (TransportError, Unavailable, RateLimited, DecodeError)
@@ -79,6 +82,7 @@ class Rest:
         self._syncing = threading.Lock()
         self._synced = 0
         self._has_asked = False  # whether we tried to know the venue's time before we sign
+        self._ask_again_s = math.inf  # when to try again, where that failed
         self._keeper: threading.Thread | None = None
         self._closing = threading.Event()
 
@@ -121,10 +125,8 @@ class Rest:
 
     def _in_time(self, request: Request, end_s: float) -> Any:
         """One attempt; where the venue refused the timestamp, a second one with the clock set."""
-        if request.endpoint.is_signed and not self._has_asked:
-            with contextlib.suppress(CoincallFastError):
-                self._sync_since(0, end_s, round_trips=1)  # threads wait for the first of them
-            self._has_asked = True
+        if request.endpoint.is_signed and self._wants_time():
+            self._sync_first(end_s)
         synced = self._synced
         try:
             return self._attempt(request, end_s)
@@ -218,22 +220,56 @@ class Rest:
         assert offset is not None
         return offset.likely_ms - (time.time() - time.monotonic()) * 1000
 
-    def _sync_since(self, synced: int, end_s: float, round_trips: int = ROUND_TRIPS) -> None:
+    def _sync_since(self, synced: int, end_s: float) -> None:
         """Synchronises, unless another thread has done so since."""
-        with self._syncing:
-            if self._synced != synced:
-                return
-            trips: list[RoundTrip] = []
-            failure: CoincallFastError | None = None
-            for _ in range(round_trips):
-                try:
-                    trips.append(self._round_trip(end_s))
-                except RETRIED as error:
-                    failure = error
-            if failure is not None and not trips:
-                raise failure
-            self._offset = estimate(trips)
-            self._synced += 1
+        with self._only_one(end_s) as is_free:
+            if not is_free:
+                raise TransportError("the venue's time was not heard: another thread still asks")
+            if self._synced == synced:
+                self._synchronise(end_s, ROUND_TRIPS)
+
+    def _wants_time(self) -> bool:
+        return not self._has_asked or time.monotonic() >= self._ask_again_s
+
+    def _sync_first(self, end_s: float) -> None:
+        """Asks for the time before anything is signed; threads wait for the first of them.
+
+        It takes a quarter of what is left at the most. Where it fails, our own clock must do until
+        it is asked again.
+        """
+        now_s = time.monotonic()
+        end_s = now_s + max(0.0, end_s - now_s) / 4
+        with self._only_one(end_s) as is_free:
+            if is_free and self._wants_time():
+                with contextlib.suppress(CoincallFastError):
+                    self._synchronise(end_s, 1)
+                self._has_asked = True
+                if self._offset is None:
+                    self._ask_again_s = time.monotonic() + ASK_AGAIN_S
+
+    @contextlib.contextmanager
+    def _only_one(self, end_s: float) -> Iterator[bool]:
+        """Whether this thread is the one that synchronises, which it waits for until then."""
+        is_free = self._syncing.acquire(timeout=max(0.0, end_s - time.monotonic()))
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                self._syncing.release()
+
+    def _synchronise(self, end_s: float, round_trips: int) -> None:
+        trips: list[RoundTrip] = []
+        failure: CoincallFastError | None = None
+        for _ in range(round_trips):
+            try:
+                trips.append(self._round_trip(end_s))
+            except RETRIED as error:
+                failure = error
+        if failure is not None and not trips:
+            raise failure
+        self._offset = estimate(trips)
+        self._ask_again_s = math.inf
+        self._synced += 1
 
     def _round_trip(self, end_s: float) -> RoundTrip:
         request = build(self._endpoints["time"], {})

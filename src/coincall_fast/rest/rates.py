@@ -14,6 +14,9 @@ from ..errors import UsageError
 __all__ = ["Rate", "Slot", "Windows"]
 
 
+LONGEST_SHUT_S = 10.0
+
+
 class Rate(NamedTuple):
     """At most so many requests in so many seconds, counted in a window that classes may share.
 
@@ -78,7 +81,10 @@ class Windows:
         self._slots[slot.window].remove(slot)
 
     def shut(self, name: str, now_s: float, seconds: float | None = None) -> None:
-        """The venue says that it was too much: nothing for so long, or for the whole window."""
+        """The venue says that it was too much: nothing for so long, but for a window at the least,
+        and for LONGEST_SHUT_S at the most, unless the window is longer: an answer that says a day
+        (or means another limit) must not keep us from cancelling."""
         rate = self._rates[name]
-        until_s = now_s + (rate.seconds if seconds is None else seconds)
+        longest_s = max(rate.seconds, LONGEST_SHUT_S)
+        until_s = now_s + min(max(rate.seconds, seconds or 0.0), longest_s)
         self._shut_s[rate.window] = max(until_s, self._shut_s.get(rate.window, -math.inf))
