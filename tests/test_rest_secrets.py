@@ -14,7 +14,15 @@ from typing import Any, NoReturn
 
 import pytest
 
-from coincall_fast import Client, CoincallFastError, Order, Rate, Timeout, UsageError
+from coincall_fast import (
+    Client,
+    CoincallFastError,
+    Order,
+    Rate,
+    Timeout,
+    UsageError,
+    VenueError,
+)
 from coincall_fast.rest.endpoints import RATES
 from coincall_fast.signing import Credentials, Hidden
 from stub_server import AUTHORITY, KEY, SECRET, Asked, Raw, Stub, bytes_server, envelope, serving
@@ -116,6 +124,9 @@ VENUES: dict[str, Callable[[Asked], Raw]] = {
     "parrot with escapes": lambda asked: Raw(
         json.dumps({"code": 10560, "msg": KEY}).replace("/", "\\/").encode()
     ),
+    "parrot in code points": lambda asked: Raw(
+        b'{"code":10560,"msg":"%s"}' % "".join(f"\\u{ord(c):04X}" for c in KEY).encode()
+    ),
     "parrot of the key": lambda asked: envelope(None, 10560, asked.headers["x-cc-apikey"]),
     "parrot of a signature": lambda asked: envelope(None, 99, asked.headers["sign"].lower()),
     "parrot in the data": lambda asked: envelope(asked.headers["sign"]),
@@ -147,6 +158,45 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "all": lambda c: c.cancel_everything(0.01),
     "pages": lambda c: list(c.options.order_history()),
 }
+
+
+def spelt(text: str, escaped: str, *, upper: bool) -> bytes:
+    """A text of JSON in which these characters are escapes."""
+    code = "\\u{:04X}" if upper else "\\u{:04x}"
+    return "".join(code.format(ord(c)) if c in escaped else c for c in text).encode()
+
+
+@pytest.mark.parametrize("upper", [True, False])
+@pytest.mark.parametrize("escaped", ["=", "/+=", "0123456789", KEY + SECRET])
+def test_bodies_are_searched_in_any_spelling(escaped: str, upper: bool) -> None:
+    """Whatever reads the body afterwards, there is nothing to find."""
+    credentials = Credentials(KEY, SECRET)
+    headers = credentials.rest_headers("GET", "/", "", 1, 5000)
+    for secret in (KEY, SECRET, headers["sign"], headers["sign"].lower()):
+        told = spelt(secret, escaped, upper=upper)
+        body = b'{"a":"' + told + b'","b":"\\"\\\\u003d\\n\\u0022\\u00e9"}'
+        found = json.loads(credentials.hidden(body, headers))
+        assert found == {"a": "*", "b": '"\\u003d\n"\u00e9'}
+        untouched = body.replace(told, b"other")
+        assert credentials.hidden(untouched, headers) is untouched
+    assert (
+        json.loads(credentials.hidden(b'"' + KEY.replace("/", "\\/").encode() + b'"', headers))
+        == "*"
+    )
+
+
+def test_what_items_of_a_batch_say() -> None:
+    """It is as hostile as what an envelope says, and as long."""
+    said = {"scode": 1, "smsg": f"\x1b[2J{KEY}\r\n{'x' * 5000}"}
+    rows = [{"ordId": 5, **said}]
+    with serving(lambda asked: envelope(rows)) as stub, Client(KEY, SECRET, rest_url=stub.url) as c:
+        (outcome,) = c.options.cancel_orders([5])
+    assert isinstance(outcome.error, VenueError)
+    message = outcome.error.message
+    assert message.startswith(" [2J")
+    assert KEY not in message
+    assert message.isprintable()
+    assert len(message) <= 300
 
 
 @pytest.mark.parametrize("venue", VENUES)

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import math
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import quote
@@ -184,9 +185,10 @@ class Credentials:
     def hidden(self, body: bytes, headers: Hidden) -> bytes:
         """The answer to a request with these headers, without the key, secret and signature."""
         signature = headers.get("sign", "")
+        plain = _unescaped(body)
         for own in (self.key, self._secret, signature, signature.lower()):
-            if own and own.encode() in body:
-                body = body.replace(own.encode(), b"*")
+            if own and own.encode() in plain:
+                body = plain = plain.replace(own.encode(), b"*")
         return body
 
     def ws_url(self, base_url: str, ts_ms: int, prehash_key: str) -> str:
@@ -198,6 +200,22 @@ class Credentials:
 
     def __reduce__(self) -> str:
         raise TypeError("credentials are not pickled or copied")
+
+
+# An escape of JSON; of printable ASCII, its last two digits.
+_ESCAPE = re.compile(rb"\\(?:u00([2-7][0-9a-fA-F])|.)", re.DOTALL)
+
+
+def _unescaped(body: bytes) -> bytes:
+    """The same JSON, its printable ASCII spelt without escapes where these are not needed."""
+    return _ESCAPE.sub(_plain_spelling, body) if b"\\" in body else body
+
+
+def _plain_spelling(escape: re.Match[bytes]) -> bytes:
+    if escape[0] == rb"\/":
+        return b"/"
+    plain = bytes.fromhex(escape[1].decode()) if escape[1] else b""
+    return plain if plain not in (b"", b'"', b"\\") else escape[0]
 
 
 def _is_plain(text: str) -> bool:

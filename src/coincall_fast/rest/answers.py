@@ -31,6 +31,7 @@ __all__ = [
     "nothing",
     "one",
     "pages",
+    "plain",
     "read",
     "server_time",
     "table",
@@ -108,6 +109,11 @@ def _said(envelope: dict[str, Any], hide: Callable[[str], str]) -> str | None:
     arguments = envelope.get("i18nArgs")
     for i, value in enumerate(arguments if isinstance(arguments, list) else ()):
         said = said.replace(f"{{{i}}}", str(value))
+    return plain(said, hide)
+
+
+def plain(said: str, hide: Callable[[str], str]) -> str:
+    """A venue's text as it may be told: no secret, no end of it, nothing that steers a terminal."""
     return "".join(c if c.isprintable() else " " for c in hide(said)[:LONGEST_TEXT])
 
 

@@ -69,7 +69,7 @@ class Rest:
     ) -> None:
         self.http = http
         self.credentials = credentials
-        self._hide: Callable[[str], str] = str if credentials is None else credentials.hide
+        self.hide: Callable[[str], str] = str if credentials is None else credentials.hide
         self._endpoints = endpoints
         self._read = read
         self._windows = Windows(rates)
@@ -149,7 +149,7 @@ class Rest:
         finally:
             self._answered(slot, is_sent)
         try:
-            return self._read(request, answer, self._hide)
+            return self._read(request, answer, self.hide)
         except RateLimited as error:
             if slot is not None:
                 with self._locked:
@@ -276,7 +276,7 @@ class Rest:
         sent_s = time.monotonic()
         answer = self._sent(request, end_s)
         answered_s = time.monotonic()
-        time_ms = self._read(request, answer, self._hide)
+        time_ms = self._read(request, answer, self.hide)
         return RoundTrip(sent_s * 1000, answered_s * 1000, time_ms)
 
     def keep_clock(self, every_s: float) -> None:

@@ -89,7 +89,7 @@ class Options(Trading):
             raise DecodeError(f"{len(rows)} answers to {len(tickets)} orders")
         both = zip(tickets, rows, strict=True)
         name = self._path("place_orders")
-        return [placed(row, fields, name) for fields, row in both]
+        return [placed(row, fields, name, self._rest.hide) for fields, row in both]
 
     def _modified(self, changes: Sequence[dict[str, Any]]) -> list[Outcome]:
         items = [wired(ORDER_CHANGE, fields) for fields in changes]
@@ -99,7 +99,7 @@ class Options(Trading):
         for fields in changes:
             order_id = integer(fields["order_id"], "order_id")
             outcomes.append(
-                outcome_of(by_id[order_id], fields, name)
+                outcome_of(by_id[order_id], fields, name, self._rest.hide)
                 if order_id in by_id
                 else self._untold("modify_orders", "order_id", order_id)
             )

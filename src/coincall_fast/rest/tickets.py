@@ -3,13 +3,13 @@
 Protocol page, sections 2.4 and 4. Nothing here sends; `fields` are what callers gave, by our names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import DecodeError, TransportError, UsageError, VenueError
 from ..message import Order
 from ..model import OrderType
-from .answers import identifier
+from .answers import identifier, plain
 from .codes import code_of, refusal
 from .decimals import integer
 from .endpoints import MOST_IN_A_BATCH, ORDER, ORDER_CHANGE
@@ -166,18 +166,23 @@ def answered_id(row: Mapping[str, Any], *names: str) -> int | None:
     return None if found is None else identifier(b"", found)
 
 
-def outcome_of(row: Mapping[str, Any], fields: Mapping[str, Any], name: str) -> Outcome:
-    """An item's: its code is `code` or `scode`, by edition, its id alike. `name` is its request."""
+def outcome_of(
+    row: Mapping[str, Any], fields: Mapping[str, Any], name: str, hide: Callable[[str], str]
+) -> Outcome:
+    """An item's: its code is `code` or `scode`, by edition, its id alike. `name` is its request;
+    `hide` takes out of the venue's text what must not be told."""
     if str(row.get("code", row.get("scode"))) != "0":
-        return Outcome(None, failed(row, name))
+        return Outcome(None, failed(row, name, hide))
     return Outcome(as_order(fields, answered_id(row, "data", "sdata")), None)
 
 
-def placed(row: Mapping[str, Any], fields: Mapping[str, Any], name: str) -> Outcome:
+def placed(
+    row: Mapping[str, Any], fields: Mapping[str, Any], name: str, hide: Callable[[str], str]
+) -> Outcome:
     """The same of a new order, which has an id if it was taken; one that cannot be read says
     nothing about the other items."""
     try:
-        outcome = outcome_of(row, fields, name)
+        outcome = outcome_of(row, fields, name, hide)
     except DecodeError as error:
         return Outcome(None, DecodeError(f"coincall {name}: {error.reason}"))
     if outcome.order is not None and outcome.order.order_id is None:
@@ -185,10 +190,10 @@ def placed(row: Mapping[str, Any], fields: Mapping[str, Any], name: str) -> Outc
     return outcome
 
 
-def failed(row: Mapping[str, Any], name: str) -> VenueError:
+def failed(row: Mapping[str, Any], name: str, hide: Callable[[str], str]) -> VenueError:
     """The error of an item: by its code, else by its text, where 1 says no more than that."""
     said = row.get("msg", row.get("smsg"))
-    text = said if isinstance(said, str) else ""
+    text = plain(said, hide) if isinstance(said, str) else ""
     code = row.get("code", row.get("scode"))
     number = int(code) if isinstance(code, int | str) and str(code).isdecimal() else None
     return refusal(code_of(text) if number in (None, 1) else number, text, name)

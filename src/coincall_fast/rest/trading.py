@@ -268,8 +268,9 @@ class Trading:
         """The outcomes of one request, by the ids that its rows name."""
         told = "ordId" if name == "order_id" else "clOrdId"
         rows = rows_of(self._write("cancel_orders", end_s=None, **{f"{name}s": ids}))
+        path, hide = self._path("cancel_orders"), self._rest.hide
         return {
-            (name, said): outcome_of(row, {name: said}, self._path("cancel_orders"))
+            (name, said): outcome_of(row, {name: said}, path, hide)
             for row in rows
             if (said := answered_id(row, told)) is not None
         }
