@@ -498,11 +498,20 @@ def rows(*ids: int) -> list[Order]:
         ([Page(rows(9, 8), True), Page(rows(7), False)], [9, 8, 7]),
         ([Page(rows(9, 8), True), Page([], True)], [9, 8]),
         ([Page(rows(9, 8), None), Page(rows(7), None), Page([], None)], [9, 8, 7]),
-        ([Page(rows(9, 8), True)] * 50, [9, 8, 9, 8]),  # a cursor that does not move
-        ([Page(rows(9, 8), True), Page(rows(8, 9), True), Page(rows(1), True)], [9, 8, 8, 9]),
+        ([Page(rows(9, 8), True)] * 50, [9, 8]),  # a cursor that does not move
+        ([Page(rows(9, 8), True), Page(rows(8, 9), True), Page(rows(1), True)], [9, 8]),
+        ([Page(rows(9, 7), True), Page(rows(7, 6), True), Page([], True)], [9, 7, 6]),
         ([Page([], True)], []),
     ],
-    ids=["flag", "empty", "no flag", "same page for ever", "backwards", "nothing"],
+    ids=[
+        "flag",
+        "empty",
+        "no flag",
+        "same page for ever",
+        "backwards",
+        "last once more",
+        "nothing",
+    ],
 )
 def test_a_history_ends(pages: list[Page], found: list[int]) -> None:
     asked: list[int | None] = []
@@ -516,9 +525,24 @@ def test_a_history_ends(pages: list[Page], found: list[int]) -> None:
     assert len(asked) <= 3
 
 
+def test_a_history_that_cannot_go_on() -> None:
+    """Whoever took its end for the end would miss trades."""
+    left = [Page(rows(9), True), Page([Order(symbol="X")], True)]
+    history = by_cursor(lambda from_id: left.pop(0), "order_id")
+    assert [next(history).order_id, next(history).symbol] == [9, "X"]
+    with pytest.raises(DecodeError, match="without order_id"):
+        next(history)
+    (last,) = by_cursor(lambda from_id: Page([Order(symbol="X")], False), "order_id")
+    assert last.symbol == "X"
+
+
 @pytest.mark.parametrize(
     ("pages", "found"),
     [
+        ([Page(rows(1, 2), None), Page(rows(2, 3), None), Page(rows(3), None)], [1, 2, 3]),
+        ([Page(rows(1), None, 3), Page(rows(2), None, 3), Page(rows(3), None, 3)], [1, 2, 3]),
+        ([Page(rows(1), None, 3), Page([], None, 3)], [1]),  # a total that is wrong
+        ([Page(rows(1, 2), None, 0), Page(rows(3), None, 0)], [1, 2, 3]),
         ([Page(rows(1, 2), None), Page(rows(3), None)], [1, 2, 3]),
         ([Page(rows(1, 2), None), Page([], None)], [1, 2]),
         ([Page(rows(1, 2), None)] * 50, [1, 2]),  # a venue that knows no pages
@@ -559,6 +583,37 @@ def test_open_orders_once_each(stub: Stub, client: Client) -> None:
     stub.answer = lambda asked: envelope(pages["page=2" in asked.query])
     orders = client.futures.open_orders()
     assert [order.order_id for order in orders] == [*range(1000, 500, -1), 5]
+
+
+@pytest.mark.parametrize("product", ["options", "futures"])
+def test_open_orders_are_those_asked_for(stub: Stub, client: Client, product: str) -> None:
+    """Also where the venue does not heed what it was asked for; and past a page that is short."""
+    symbols = ["BTCUSD-1JAN40-1-C", "BTCUSD-1JAN40-2-C", "ETHUSD-1JAN40-1-C", "BTCUSD", "ETHUSD"]
+    orders = [{"orderId": n, "symbol": symbol} for n, symbol in enumerate(symbols)]
+    orders.append({"orderId": 5})
+
+    def answer(asked: Asked) -> Raw:
+        page = int(params(asked)["page"])
+        return envelope({"list": orders[page * 2 - 2 : page * 2], "pageTotal": 3, "total": 6})
+
+    stub.answer = answer
+    market = getattr(client, product)
+
+    def found(**wanted: str) -> list[int]:
+        return [order.order_id for order in market.open_orders(**wanted)]
+
+    assert found() == [0, 1, 2, 3, 4, 5]
+    assert found(symbol="BTCUSD-1JAN40-1-C") == [0, 5]
+    assert found(symbol="BTCUSD") == [3, 5]
+    assert found(currency="BTC") == [0, 1, 3, 5]
+    assert found(currency="ETH", symbol="ETHUSD") == [4, 5]
+
+
+@pytest.mark.parametrize("amount", [0, -0.0, "-1", Decimal("-0.5"), float("nan")])
+def test_a_transfer_is_of_more_than_nothing(stub: Stub, client: Client, amount: Any) -> None:
+    with pytest.raises(UsageError, match="amount"):
+        client.account.transfer(from_user_id=1, to_user_id=2, amount=amount, currency="USDT")
+    assert stub.asked == []
 
 
 # The end of all orders

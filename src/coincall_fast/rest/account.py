@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import UsageError
 from ..message import Account
 from .calls import Rest
-from .decimals import Number
+from .decimals import Number, exactly
 from .pages import by_page
 from .reports import Exercise, FundingPayment, KeyInfo, Referral, User
 
@@ -79,9 +79,12 @@ class AccountNoun:
     def transfer(
         self, *, from_user_id: int, to_user_id: int, amount: Number, currency: str
     ) -> None:
-        """Moves money between the master and its sub-accounts. Sent once."""
+        """Moves money, an amount of more than 0, between the master and its sub-accounts. Sent
+        once."""
         if self._is_read_only:
             raise UsageError("this client is read-only: no transfer")
+        if exactly(amount, "amount") <= 0:
+            raise UsageError(f"amount is more than 0, not {amount}")
         self._call(
             "transfer",
             from_user_id=from_user_id,

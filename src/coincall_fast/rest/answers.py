@@ -134,10 +134,12 @@ def _wrong_with(body: bytes) -> str:
 
 
 class Page(NamedTuple):
-    """Some rows of a list. ``has_next`` is None where the venue does not say."""
+    """Some rows of a list. ``has_next`` is None where the venue does not say, as ``total`` is: how
+    many rows all pages have."""
 
     rows: list[Any]
     has_next: bool | None
+    total: int | None = None
 
 
 class Levels(NamedTuple):
@@ -196,7 +198,12 @@ def pages(kind: type[Message]) -> Callable[[bytes, Any], Page]:
         _demand(data, dict)
         _demand(data.get("list"), list)
         has_next = data.get("hasNext")
-        return Page(decode_rest(kind, body), has_next if isinstance(has_next, bool) else None)
+        total = data.get("total")
+        return Page(
+            decode_rest(kind, body),
+            has_next if isinstance(has_next, bool) else None,
+            total if type(total) is int else None,
+        )
 
     return result
 

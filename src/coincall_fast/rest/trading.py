@@ -308,7 +308,8 @@ class Trading:
         symbol: str | None = None,
         end_s: float | None = None,
     ) -> list[Order]:
-        """All open orders: options of a currency ("BTC"), futures of a symbol, else all.
+        """All open orders: of a currency ("BTC"), of a symbol, else all. The venue is documented to
+        know the one of options and the other of futures; both are looked at here too.
 
         The list is read by pages, between which orders may come and go. `end_s` is as for
         `cancel_all`.
@@ -319,8 +320,14 @@ class Trading:
             rows: Page = self._read("open_orders", end_s=end_s, page=page, **fields)
             return rows
 
+        def is_asked_for(order: Order) -> bool:
+            if order.symbol is None:  # rather one too many than one that nobody knows of
+                return True
+            base = self.base_of(self.index_of(order.symbol))
+            return symbol in (None, order.symbol) and currency in (None, base)
+
         found = {order.order_id: order for order in by_page(read, MOST_IN_A_PAGE)}
-        return list(found.values())
+        return [order for order in found.values() if is_asked_for(order)]
 
     def order_history(
         self,
