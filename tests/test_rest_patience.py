@@ -139,6 +139,15 @@ def test_a_venue_that_tells_no_time() -> None:
             client.sync_clock()
 
 
+def test_a_time_that_is_known_is_not_asked_again() -> None:
+    """One round trip says less than the several of `sync_clock`."""
+    with connected(lambda asked: envelope(USER)) as (stub, client):
+        client.sync_clock()
+        asked = stub.times_asked
+        client.account.user()
+        assert stub.times_asked == asked
+
+
 def test_the_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that fails is no reason to sign with our own clock for ever, nor to ask each time."""
     monkeypatch.setattr("coincall_fast.rest.calls.ASK_AGAIN_S", 60.0)

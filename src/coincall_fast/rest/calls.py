@@ -268,7 +268,7 @@ class Rest:
         if failure is not None and not trips:
             raise failure
         self._offset = estimate(trips)
-        self._ask_again_s = math.inf
+        self._has_asked, self._ask_again_s = True, math.inf
         self._synced += 1
 
     def _round_trip(self, end_s: float) -> RoundTrip:
