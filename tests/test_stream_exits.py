@@ -183,10 +183,11 @@ def test_an_iteration_ends_in_a_forked_child(exchange: Exchange) -> None:
         """
 import warnings
 warnings.simplefilter("ignore")
+child = None
 for item in stream:
-    child = os.fork()
-    break_now = child != 0
-    if break_now:
+    if child is None:
+        child = os.fork()
+    if child:
         break
 if child == 0:
     os._exit(7)
