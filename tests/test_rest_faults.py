@@ -3,6 +3,7 @@ more often than it may be."""
 
 import contextlib
 import gzip
+import math
 import os
 import socket
 import threading
@@ -166,7 +167,7 @@ def test_a_connection_that_is_cut() -> None:
         cut.append(opened.recv(65536))
 
     with bytes_server(read_and_cut) as url, Client(KEY, SECRET, rest_url=url) as client:
-        client._rest._has_asked = True  # leave /time out of it
+        client._rest._ask_s = math.inf  # leave /time out of it
         with pytest.raises(TransportError, match="no answer") as caught:
             cancel(client)
         assert caught.value.is_sent
@@ -264,7 +265,7 @@ def test_a_proxy_as_requests_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("no_proxy", raising=False)
         stub.handle = lambda asked: (stub.asked.append(asked), envelope(USER))[1]  # type: ignore[method-assign, func-returns-value]
         with Client(KEY, SECRET, rest_url="http://coincall.invalid") as client:
-            client._rest._has_asked = True
+            client._rest._ask_s = math.inf
             assert client.account.user().user_id == 5
         (asked,) = stub.asked
         assert asked.path == "http://coincall.invalid/open/user/info/v1"

@@ -168,7 +168,7 @@ def test_the_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
         client.account.user()
         assert stub.times_asked == 0
         assert stub.latest_ms[-1] > 3_000_000
-        client._rest._ask_again_s = time.monotonic()  # a minute later
+        client._rest._ask_s = time.monotonic()  # a minute later
         client.account.user()
         client.account.user()
         assert stub.times_asked == 1

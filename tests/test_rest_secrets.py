@@ -6,6 +6,7 @@ import copy
 import http.client
 import json
 import logging
+import math
 import pickle
 import socket
 import traceback
@@ -211,7 +212,7 @@ def test_errors_of_answers(watch: Watch, venue: str) -> None:
 def test_errors_of_the_network(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     def call(url: str) -> None:
         with Client(KEY, SECRET, rest_url=url, timeout=QUICK, rates=WIDE) as client:
-            client._rest._has_asked = True  # so that the first thing sent is signed
+            client._rest._ask_s = math.inf  # so that the first thing sent is signed
             watch.provoke(None, client.account.user)
             watch.provoke(None, lambda: client.futures.set_leverage("BTCUSD", 5))
 
@@ -290,7 +291,7 @@ def test_an_interrupt(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
         Client(KEY, SECRET, rest_url=stub.url) as client,
     ):
         client.server_time()
-        client._rest._has_asked = True
+        client._rest._ask_s = math.inf
         monkeypatch.setattr(http.client.HTTPConnection, "getresponse", interrupt)
         watch.provoke(stub, client.account.user)
 

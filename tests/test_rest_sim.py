@@ -1,6 +1,7 @@
 """The client trades on the simulated exchange, which shares no code with it, under its switches."""
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -171,7 +172,7 @@ def test_as_fast_as_the_venue_takes_it() -> None:
 def test_a_venue_that_counts_otherwise() -> None:
     """10605 in spite of ours: a read waits and comes back; an order says so and was not placed."""
     with trading(faults=[{"kind": "code", "amount": 10605, "times": 2}]) as (exchange, client):
-        client._rest._has_asked = True
+        client._rest._ask_s = math.inf
         assert client.account.user().user_id is not None
         exchange.mend()
         exchange.fault("code", amount=10605, path="create", times=1)

@@ -81,8 +81,7 @@ class Rest:
         self._offset: Offset | None = None  # to be added to time.monotonic, in milliseconds
         self._syncing = threading.Lock()
         self._synced = 0
-        self._has_asked = False  # whether we tried to know the venue's time before we sign
-        self._ask_again_s = math.inf  # when to try again, where that failed
+        self._ask_s = -math.inf  # when the venue's time is wanted before we sign
         self._keeper: threading.Thread | None = None
         self._closing = threading.Event()
 
@@ -229,7 +228,7 @@ class Rest:
                 self._synchronise(end_s, ROUND_TRIPS)
 
     def _wants_time(self) -> bool:
-        return not self._has_asked or time.monotonic() >= self._ask_again_s
+        return time.monotonic() >= self._ask_s
 
     def _sync_first(self, end_s: float) -> None:
         """Asks for the time before anything is signed; threads wait for the first of them.
@@ -243,9 +242,8 @@ class Rest:
             if is_free and self._wants_time():
                 with contextlib.suppress(CoincallFastError):
                     self._synchronise(end_s, 1)
-                self._has_asked = True
                 if self._offset is None:
-                    self._ask_again_s = time.monotonic() + ASK_AGAIN_S
+                    self._ask_s = time.monotonic() + ASK_AGAIN_S
 
     @contextlib.contextmanager
     def _only_one(self, end_s: float) -> Iterator[bool]:
@@ -268,7 +266,7 @@ class Rest:
         if failure is not None and not trips:
             raise failure
         self._offset = estimate(trips)
-        self._has_asked, self._ask_again_s = True, math.inf
+        self._ask_s = math.inf
         self._synced += 1
 
     def _round_trip(self, end_s: float) -> RoundTrip:
