@@ -30,6 +30,7 @@ LAYERS = """
     streams.tls
     _book  rest.answers
     wire
+    steps
     message  rest.reports
     records
     _message  rest.http
