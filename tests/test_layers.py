@@ -27,7 +27,6 @@ LAYERS = """
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
     streams.dial
-    streams.tls
     _book  rest.answers
     wire
     steps
@@ -37,9 +36,9 @@ LAYERS = """
     rest.instruments  rest.request  environment
     rest.parameters
     streams.latency  streams.recording  rest.decimals  rest.rates  rest.clock  rest.codes
-    model  signing  backoff
+    model  signing  backoff  connecting
     _latency  _wire
-    errors  change
+    errors  change  tls
     streams.__init__  rest.__init__
 """
 APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it
@@ -54,8 +53,9 @@ WORLD = """
 MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
     streams.stream streams.player streams.link streams.listeners streams.inbox
-    streams.connection streams.dial streams.tls streams.recorder
+    streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http
+    connecting tls
     """.split()
 )
 
