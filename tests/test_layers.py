@@ -27,19 +27,20 @@ LAYERS = """
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
     streams.dial
-    streams.tls
     _book  rest.answers
     wire
     steps
     message  rest.reports
     records
-    _message  rest.http
+    _message  rest.http  rest.direct
+    rest.connection
+    rest.exchange
     rest.instruments  rest.request  environment
     rest.parameters
     streams.latency  streams.recording  rest.decimals  rest.rates  rest.clock  rest.codes
-    model  signing  backoff
+    model  signing  backoff  connecting
     _latency  _wire
-    errors  change
+    errors  change  tls  reading
     streams.__init__  rest.__init__
 """
 APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it
@@ -54,8 +55,9 @@ WORLD = """
 MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
     streams.stream streams.player streams.link streams.listeners streams.inbox
-    streams.connection streams.dial streams.tls streams.recorder
-    rest.client rest.trading rest.calls rest.http
+    streams.connection streams.dial streams.recorder
+    rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
+    connecting tls reading
     """.split()
 )
 

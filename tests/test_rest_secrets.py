@@ -314,7 +314,14 @@ def test_objects_keep_their_secrets() -> None:
         key = client.account.key()
         for thing in (
             *(client, client.account, client.options, client.options.mmp, client.futures),
-            *(client._rest, client._rest.http, client._rest.credentials, key, key.extra),
+            *(
+                client._rest,
+                client._rest._ordinary,
+                client._rest._urgent,
+                client._rest.credentials,
+                key,
+                key.extra,
+            ),
         ):
             text = f"{thing!r} {thing!s} {getattr(thing, '__dict__', '')}"
             assert KEY not in text

@@ -16,7 +16,7 @@ import pytest
 import trustme
 import websocket
 
-from coincall_fast import TransportError, UsageError
+from coincall_fast import TransportError, UsageError, connecting
 from coincall_fast.streams import dial as dialling
 from coincall_fast.streams.connection import Address, Connection, Proxy
 from streams import PATIENCE_S, until, upgrade
@@ -43,9 +43,9 @@ def names(monkeypatch):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in answer]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    dialling._last_found.clear()
+    connecting._last_found.clear()
     yield answer
-    dialling._last_found.clear()
+    connecting._last_found.clear()
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ class TestAddresses:
             dialled("ws://venue.test").close()
         with serving(upgraded(frames_until_close)) as (url, _):
             # The addresses as they were found, but for the port, which this test cannot have twice.
-            (entry,) = dialling._last_found.values()
+            (entry,) = connecting._last_found.values()
             entry[0] = (*entry[0][:4], (Address.parse(url).host, Address.parse(url).port))
             names[:] = [fail if how == "fails" else lambda: asked.wait(PATIENCE_S) and []]
             monkeypatch.setattr(dialling, "DIAL_S", 2.0)

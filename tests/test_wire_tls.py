@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from coincall_fast.streams.connection import Address, Connection
-from coincall_fast.streams.tls import TlsSocket
+from coincall_fast.tls import TlsSocket
 from streams import PATIENCE_S, until
 from wire_frames import TEXT, client_frames
 

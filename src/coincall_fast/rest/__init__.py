@@ -9,7 +9,9 @@ From the top; each module knows only what is below it:
                                  orders before and after they are sent; histories
     endpoints                    every endpoint, a row each
     answers reports              what an answer says: a value or an error; the classes of REST alone
-    http                         one exchange, before one deadline
+    http direct                  one exchange, before one deadline: by requests; by our own sockets
+    connection                   one of these, and the answer on it
+    exchange                     what both have: an address, limits, and words for what went wrong
     request instruments          a request as it is signed and sent; ticks and lots
     parameters                   what requests carry, a line each
     decimals rates clock codes   exact numbers, sliding windows, the clock's offset, the error codes

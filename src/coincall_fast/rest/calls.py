@@ -1,10 +1,10 @@
 """Signed requests within a venue's limits: the time and the threads around request and answer.
 
-A request waits for its place in the rate limits, is signed last with the venue's time, and sent.
-The first signed one asks for that time before, in one round trip; while that fails, the machine's
-own clock has to do. Reads are repeated, with growing
-and jittered waits, until a deadline; writes never are, but for the one case where the venue has
-refused the timestamp and so the request.
+A request waits for its place in the rate limits, is signed last with the venue's time, and sent:
+what is urgent in one way, all else in another. The first signed one asks for that time before, in
+one round trip; while that fails, the machine's own clock has to do. Reads are repeated, with
+growing and jittered waits, until a deadline; writes never are, but for the one case where the venue
+has refused the timestamp and so the request.
 """
 
 import contextlib
@@ -26,13 +26,14 @@ from ..errors import (
     Unavailable,
     UsageError,
 )
+from ..reading import is_reading
 from ..signing import Credentials, Hidden
 from .clock import Offset, RoundTrip, estimate
-from .http import Http
+from .exchange import Way
 from .rates import Rate, Slot, Windows
 from .request import Answer, Endpoint, Request, build
 
-__all__ = ["Rest"]
+__all__ = ["Rest", "refuse_to_block"]
 
 log = logging.getLogger("coincall_fast")
 
@@ -44,9 +45,20 @@ LEAST_S = 0.001  # a wait for less is none
 RETRIED = (TransportError, Unavailable, RateLimited, DecodeError)
 
 
-class Rest:
-    """Calls of one venue's endpoints by their names in its table. Any thread may call.
+def refuse_to_block(name: str) -> None:
+    """Raises UsageError on a thread that reads a stream."""
+    if is_reading():
+        raise UsageError(
+            f"{name} would wait for the venue on a thread that reads a stream: "
+            "call it with client.submit, and do not wait for its result here"
+        )
 
+
+class Rest:
+    """Calls of one venue's endpoints by their names in its table. Any thread may call, but for one
+    that reads a stream: frames would wait for the answer.
+
+    ordinary, urgent: how requests go there; writes and what the table says are urgent.
     read: makes the endpoint's value, or raises its error, of a request's answer; what it is given
     last takes secrets out of a text of the venue's. endpoints: "time" is among them.
     rates: the limits, by class. rate_wait_s: how long a request may wait for its place, before
@@ -56,7 +68,8 @@ class Rest:
 
     def __init__(
         self,
-        http: Http,
+        ordinary: Way,
+        urgent: Way,
         endpoints: Mapping[str, Endpoint],
         read: Callable[[Request, Answer, Callable[[str], str]], Any],
         credentials: Credentials | None,
@@ -67,7 +80,8 @@ class Rest:
         window_ms: int,
         order_window_ms: int,
     ) -> None:
-        self.http = http
+        self._ordinary = ordinary
+        self._urgent = urgent
         self.credentials = credentials
         self.hide: Callable[[str], str] = str if credentials is None else credentials.hide
         self._endpoints = endpoints
@@ -90,6 +104,7 @@ class Rest:
 
         end_s: when to give up, by `time.monotonic()`; without it after `total_s`.
         """
+        refuse_to_block(name)
         request = build(self._endpoints[name], arguments)
         if self._closing.is_set():
             raise UsageError("the client is closed")
@@ -165,7 +180,8 @@ class Rest:
             )
         if endpoint.encoding:
             headers["Content-Type"] = endpoint.encoding
-        answer = self.http.send(endpoint.method, request.target, headers, request.body, end_s)
+        way = self._urgent if endpoint.is_write or endpoint.is_urgent else self._ordinary
+        answer = way.send(endpoint.method, request.target, headers, request.body, end_s)
         if self.credentials is None:
             return answer
         # Some venues repeat what they refuse; then it would be among the locals of a traceback.
@@ -214,6 +230,7 @@ class Rest:
 
     def sync(self) -> float:
         """Asks the venue for its time; returns how far it is ahead of this machine's clock, ms."""
+        refuse_to_block("time")
         self._sync_since(self._synced, time.monotonic() + self._total_s)
         offset = self._offset
         assert offset is not None
@@ -297,4 +314,5 @@ class Rest:
         self._closing.set()
         if self._keeper is not None:
             self._keeper.join(self._total_s)
-        self.http.close()
+        self._ordinary.close()
+        self._urgent.close()

@@ -75,6 +75,11 @@ def _read(path: str, parameters: str, rate: str, result: Any) -> Endpoint:
     return Endpoint("GET", path, parameters, rate, result)
 
 
+def _urgent(path: str, parameters: str, rate: str, result: Any) -> Endpoint:
+    """A read that somebody waits for who trades."""
+    return _read(path, parameters, rate, result)._replace(is_urgent=True)
+
+
 def _post(path: str, parameters: str, rate: str, result: Any, encoding: str = JSON) -> Endpoint:
     return Endpoint("POST", path, parameters, rate, result, encoding, is_write=True)
 
@@ -86,7 +91,7 @@ def _acting_get(path: str, rate: str) -> Endpoint:
 
 # By noun and verb: method, path, parameters, rate class, result; encoding of a POST.
 _ALL: dict[str, Endpoint] = {
-    "time":                    _public("/time", "", "", server_time),
+    "time":                    _public("/time", "", "", server_time)._replace(is_urgent=True),
     "config":                  _public("/open/public/config/v1", "", "config", detailed),
     "funding_rates":           _public("/open/public/fundingRate/v1", "symbol_list", "funding", many(FundingRate)),
     "countdown":               _post("/open/futures/countdown/cancel/v1", "product symbol countdown_ms", "", nothing),
@@ -136,7 +141,7 @@ def _trading(product: str, root: str) -> dict[str, Endpoint]:
         f"{product}.cancel_orders": _post(f"{root}/order/batchCancel/v1", "order_ids client_order_ids", "cancel", anything),
         f"{product}.cancel_all":    _acting_get(f"{root}/order/cancelOpenOrders/v1/{{index}}", "cancel_all"),
         f"{product}.open_orders":   _read(f"{root}/order/pending/v1", "page page_size currency symbol", "pending", pages(Order)),
-        f"{product}.order":         _read(f"{root}/order/singleQuery/v1", "order_id client_order_id", "positions", one(Order)),
+        f"{product}.order":         _urgent(f"{root}/order/singleQuery/v1", "order_id client_order_id", "positions", one(Order)),
         f"{product}.order_history": _read(f"{root}/order/history/v1", "page_size from_id start_ms end_ms", "history", pages(Order)),
         f"{product}.trade_history": _read(f"{root}/trade/history/v1", "page_size from_id start_ms end_ms", "history", pages(Fill)),
     }

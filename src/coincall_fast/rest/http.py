@@ -12,39 +12,24 @@ import http.client
 import io
 import os
 import socket
-import ssl
 import threading
 import time
-from importlib.metadata import version
-from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from requests.utils import select_proxy
 
-from ..errors import TransportError, UsageError
+from ..errors import UsageError
 from ..signing import Hidden
+from .exchange import AGENT, LARGEST, Place, Timeout, Told, failure_of, is_unsent, seconds
 from .request import Answer
 
-__all__ = ["Http", "Timeout"]
+__all__ = ["Http"]
 
-LARGEST = 8 << 20  # bytes of an answer, unpacked; all options of one index have half a megabyte
 POOLED = 16  # connections kept open; more threads than that dial anew
 PIECE = 1 << 16
-
-
-class Timeout(NamedTuple):
-    """Seconds: for a connection to stand, for silence while waiting, and for all of a call.
-
-    Only the look-up of a name, each address that does not answer, and the handshake of TLS may take
-    their own time beside the total; then nothing is sent.
-    """
-
-    connect_s: float = 3.0
-    read_s: float = 5.0
-    total_s: float = 10.0
 
 
 class _Exchange(threading.local):
@@ -61,32 +46,30 @@ class Http:
     """The way to one host. Any thread may use it; in a child process after a fork it begins anew.
 
     Proxies and the bundle of certificates are those that requests would take from the environment,
-    looked up once. Certificates are always verified.
+    looked up once. Certificates are always verified. `adapter` is one of the user's, of which is
+    not known when it sends.
     """
 
-    def __init__(self, base_url: str, timeout: Timeout) -> None:
-        try:
-            parts = urlsplit(base_url)
-            port = parts.port
-        except ValueError:
-            raise UsageError("the address of REST cannot be parsed") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise UsageError("the address of REST begins with http:// or https:// and a host")
-        if parts.query or parts.fragment:
-            raise UsageError("the address of REST has a query")
-        self.base_url: Final = base_url.rstrip("/")
-        self.host: Final = parts.hostname if port is None else f"{parts.hostname}:{port}"
+    def __init__(
+        self, place: Place, timeout: Timeout, adapter: requests.adapters.BaseAdapter | None = None
+    ) -> None:
+        self.place: Final = place
         self._timeout = timeout
         with requests.Session() as session:
-            found = session.merge_environment_settings(self.base_url, {}, None, None, None)
+            found = session.merge_environment_settings(place.base_url, {}, None, None, None)
         self._proxies = Hidden(found["proxies"])  # whose addresses may have passwords
-        self._verify = found["verify"] or True
-        self._agent = f"coincall-fast/{version('coincall-fast')}"
+        self.certificates: Final = found["verify"] or True
+        self._given = adapter
         self._begin()
+
+    @property
+    def has_proxy(self) -> bool:
+        """Whether requests go through one."""
+        return select_proxy(self.place.base_url, self._proxies) is not None
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._adapter = _Adapter()
+        self._adapter = self._given or _Adapter()
 
     def send(
         self,
@@ -103,13 +86,15 @@ class Http:
         if http.client.HTTPConnection.debuglevel:
             raise UsageError("http.client's debuglevel prints keys and signatures: turn it off")
         if self._process != os.getpid():
+            if self._given is not None:
+                self._given.close()  # the child's copies
             self._begin()
-        _exchange.end_s, _exchange.is_sent = end_s, False
+        _exchange.end_s, _exchange.is_sent = end_s, self._given is not None
         try:
             return self._exchanged(self._prepared(method, target, headers, body), end_s)
         except BaseException as error:
-            # Raised below, out here, so that it drags along neither cause, context nor frames.
-            failure = self._failure(error, f"{method} {target.partition('?')[0]}")
+            name = f"{self.place.name} {method} {target.partition('?')[0]}"
+            failure = failure_of(error, name, _exchange.is_sent and not is_unsent(error))
         raise failure
 
     def _prepared(
@@ -118,9 +103,9 @@ class Http:
         """Made by hand: requests would encode the query once more, and add what we do not want."""
         request = requests.PreparedRequest()
         request.method = method
-        request.url = self.base_url + target
+        request.url = self.place.base_url + target
         sent = Hidden(headers)
-        sent["User-Agent"] = self._agent
+        sent["User-Agent"] = AGENT
         sent["Accept"] = "application/json"
         sent["Accept-Encoding"] = "gzip"
         if body is not None:
@@ -133,73 +118,26 @@ class Http:
         left_s = max(0.001, end_s - time.monotonic())
         timeout = (min(self._timeout.connect_s, left_s), min(self._timeout.read_s, left_s))
         response = self._adapter.send(
-            request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
+            request, stream=True, timeout=timeout, verify=self.certificates, proxies=self._proxies
         )
         try:
             body = bytearray()
-            while piece := response.raw.read(PIECE, decode_content=True):
+            for piece in response.iter_content(PIECE):
                 body += piece
                 if len(body) > LARGEST:
-                    raise _TooMuch
+                    raise Told(f"more than {LARGEST} bytes")
+                if time.monotonic() >= end_s:
+                    raise TimeoutError("the deadline has passed")
         except BaseException:
             response.close()  # what is left of it is not for the next request
             raise
         return Answer(
-            response.status_code, bytes(body), _seconds(response.headers.get("Retry-After"))
+            response.status_code, bytes(body), seconds(response.headers.get("Retry-After"))
         )
-
-    def _failure(self, error: BaseException, name: str) -> BaseException:
-        """What an error means, told without the request that it belongs to."""
-        if not isinstance(error, Exception):  # an interrupt, whose frames have seen the headers
-            error.__traceback__ = error.__cause__ = error.__context__ = None
-            return error
-        reason = _reason(error)
-        is_sent = _exchange.is_sent
-        what = "no answer" if is_sent else "cannot send a request"
-        failure = TransportError(f"{self.host} {name}: {what}: {reason}")
-        failure.is_sent = is_sent
-        return failure
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
         self._adapter.close()
-
-
-def _seconds(text: str | None) -> float | None:
-    """Of a Retry-After header; the form with a date is not known to be sent."""
-    return float(text) if text is not None and text.isdecimal() and len(text) < 7 else None
-
-
-class _TooMuch(Exception):
-    pass
-
-
-def _reason(error: BaseException) -> str:
-    """The first thing in a chain of errors that can be told: texts of others have addresses."""
-    seen: list[BaseException] = []
-    follow: BaseException | None = error
-    while follow is not None and follow not in seen:
-        seen.append(follow)
-        held = (*follow.args, getattr(follow, "reason", None))
-        inside = next((one for one in held if isinstance(one, BaseException)), None)
-        follow = inside or follow.__cause__ or follow.__context__
-    for one in seen:
-        if isinstance(one, _TooMuch):
-            return f"more than {LARGEST} bytes"
-        if isinstance(one, NameResolutionError | socket.gaierror):
-            return "its name is not known"
-        if isinstance(one, ConnectTimeoutError) and not isinstance(one, NewConnectionError):
-            return "connecting took too long"
-        if isinstance(one, TimeoutError | urllib3.exceptions.ReadTimeoutError):
-            return "it took too long"
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return f"its certificate is not to be trusted: {one.verify_message}"
-        if isinstance(one, urllib3.exceptions.IncompleteRead | http.client.IncompleteRead):
-            return "half an answer"
-    for one in reversed(seen):
-        if isinstance(one, OSError) and one.errno and one.strerror:
-            return one.strerror
-    return type(seen[-1]).__name__
 
 
 # ---------------------------------------------------------------- urllib3, with a deadline

@@ -28,7 +28,8 @@ class Endpoint(NamedTuple):
 
     ``path`` has parameters in braces, ``parameters`` names the others, both as parameters.py does.
     ``encoding`` is how these travel, ``rate`` the class that it counts in ("" for none), ``result``
-    makes a value of an answer's bytes and its parsed data. What ``is_write`` is sent once.
+    makes a value of an answer's bytes and its parsed data. What ``is_write`` is sent once, and is
+    urgent; so is what ``is_urgent`` says.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Endpoint(NamedTuple):
     encoding: str = QUERY
     is_signed: bool = True
     is_write: bool = False
+    is_urgent: bool = False
 
 
 class Request(NamedTuple):

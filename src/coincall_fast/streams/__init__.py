@@ -9,7 +9,6 @@ From the top; each module knows only what is below it:
     session inbox       a connection as a state machine, without socket or clock; what waits for one
     recorder            the threads that own a recording's file
     dial                how a connection comes about, before one deadline
-    tls                 TLS by way of memory
     recording           a recording as bytes
     fingerprint latency one hash of many books; where the time of frames goes
 """

@@ -15,8 +15,8 @@ from typing import NoReturn
 
 from .._wire import Opcode, Reader, masked
 from ..errors import ProtocolError, TransportError
+from ..tls import TlsSocket
 from .dial import Address, Proxy, dial
-from .tls import TlsSocket
 
 __all__ = ["Address", "Connection", "Proxy"]
 

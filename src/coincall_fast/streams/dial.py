@@ -1,53 +1,28 @@
 """From an address to an upgraded socket, before one deadline.
 
-Names, addresses, TCP, a proxy, TLS and the upgrade: whatever waits, asks one object how long it
-still may, which knows the deadline and whether we are still wanted. websocket-client does the
-upgrade, on a socket of ours: no redirect, no cookie of another account, nothing from the
-environment.
+websocket-client speaks with the proxy and does the upgrade, on a socket of ours: no redirect, no
+cookie of another account, nothing from the environment.
 """
 
 import contextlib
-import errno
 import json
-import os
-import queue
-import selectors
 import socket
 import ssl
-import threading
-import time
-from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import websocket
 from websocket import _handshake, _http
 
+from ..connecting import Patience, connect, secured, wait
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
-from .tls import TlsSocket
+from ..tls import TlsSocket
 
 __all__ = ["Address", "Proxy", "dial"]
 
 DIAL_S = 5.0  # over names, every address, TCP, TLS and upgrade
-NEXT_S = 0.25  # after which the next address is tried too
-GLANCE_S = 0.1  # how long nobody asks whether we are still wanted
 MOST_HEAD = 1 << 14  # bytes of an answer to an upgrade
-
-# What the system is told, where it knows of it. Data that nobody acknowledges for ten seconds end
-# the connection; without it, Linux goes on for a quarter of an hour.
-TCP_OPTIONS = {
-    "TCP_NODELAY": 1,
-    "TCP_KEEPIDLE": 10,  # seconds
-    "TCP_KEEPALIVE": 10,  # the same on macOS
-    "TCP_KEEPINTVL": 3,
-    "TCP_KEEPCNT": 3,
-    "TCP_USER_TIMEOUT": 10_000,  # milliseconds
-}
-
-BEGUN = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)}
-Found = list[tuple[Any, Any, int, str, Any]]  # by getaddrinfo
-_last_found: dict[tuple[str, int], Found] = {}  # where a connection came about
 
 
 class Address(NamedTuple):
@@ -122,40 +97,23 @@ def dial(
     if websocket.isEnabledForTrace():
         raise UsageError("websocket.enableTrace prints keys and signatures: turn it off")
     with contextlib.ExitStack() as unless_done:
-        patience = _Patience(is_cut)
+        patience = Patience(DIAL_S, is_cut)
         opened = _connect(address, proxy, patience, unless_done)
         _upgrade(address, sign, _Patient(opened, patience))
         unless_done.pop_all()
     return opened
 
 
-class _Patience:
-    """How long a dial may still wait, for whatever it is."""
-
-    def __init__(self, is_cut: Callable[[], bool]) -> None:
-        self._end_s = time.monotonic() + DIAL_S
-        self._is_cut = is_cut
-
-    def left_s(self, end_s: float | None = None) -> float:
-        """Seconds until the next look, which `end_s` may bring forward. Raises TimeoutError."""
-        now_s = time.monotonic()
-        if self._is_cut():
-            raise TimeoutError("given up")
-        if now_s >= self._end_s:
-            raise TimeoutError(f"not done within {DIAL_S:g} s")
-        ends_s = self._end_s if end_s is None else min(self._end_s, end_s)
-        return max(0.0, min(GLANCE_S, ends_s - now_s))
-
-
 def _connect(
     address: Address,
     proxy: Proxy | None,
-    patience: _Patience,
+    patience: Patience,
     unless_done: contextlib.ExitStack,
 ) -> socket.socket | TlsSocket:
     """A connection to the address, through a proxy where there is one, under TLS where asked."""
     try:
-        opened = _open(proxy or address, patience)
+        place = proxy or address
+        opened = connect(place.host, place.port, patience)
         unless_done.callback(opened.close)
         if proxy is not None:
             proxy.tunnel(_Patient(opened, patience), address)
@@ -165,109 +123,15 @@ def _connect(
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_default_certs()
-        secure = TlsSocket(opened, context, address.host)
-        _wait(secure, patience, secure.do_handshake)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no IDNA name
+        return secured(opened, context, address.host, patience)
+    except (OSError, UnicodeError) as error:
         raise TransportError(f"cannot connect to {address}: {error}") from None
-    return secure
-
-
-def _open(place: Address | Proxy, patience: _Patience) -> socket.socket:
-    """The first TCP connection that comes about, with its options."""
-    found = _resolve(place.host, place.port, patience)
-    opened = _first(found, patience)
-    _last_found[place.host, place.port] = found
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in TCP_OPTIONS.items():
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):  # Python may know of it where the system does not
-                opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return opened
-
-
-def _resolve(host: str, port: int, patience: _Patience) -> Found:
-    """The addresses of a host; where its name server fails or dawdles, those that worked last."""
-    answers: queue.SimpleQueue[Found | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            answers.put(error)
-
-    # In a thread of its own, since nothing else can be done about a name server that is silent.
-    asking = threading.Thread(target=ask, name="coincall-fast names", daemon=True)
-    asking.start()
-    known = _last_found.get((host, port))
-    give_up_s = time.monotonic() + DIAL_S / 2
-    while True:
-        with contextlib.suppress(queue.Empty):
-            answer = answers.get(timeout=patience.left_s())
-            asking.join()
-            break
-        if known is not None and time.monotonic() > give_up_s:
-            return known
-    if not isinstance(answer, Exception):
-        return answer
-    if known is not None and isinstance(answer, OSError):
-        return known
-    raise answer
-
-
-def _first(found: Found, patience: _Patience) -> socket.socket:
-    """The first connection that comes about, of attempts at all addresses in order: the next begins
-    as soon as one is refused, or has been silent for NEXT_S."""
-    waiting = deque(found)
-    failure = OSError("the host has no address")
-    next_s = 0.0
-    with selectors.DefaultSelector() as trying:
-        try:
-            while waiting or trying.get_map():
-                if waiting and (time.monotonic() >= next_s or not trying.get_map()):
-                    family, kind, protocol, _, place = waiting.popleft()
-                    opened = socket.socket(family, kind, protocol)
-                    opened.setblocking(False)
-                    trying.register(opened, selectors.EVENT_WRITE, opened)
-                    next_s = time.monotonic() + NEXT_S
-                    code = opened.connect_ex(place)
-                    ready = [] if code in BEGUN else [(opened, code)]
-                else:
-                    wait_s = patience.left_s(next_s if waiting else None)
-                    ready = [
-                        (key.data, key.data.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-                        for key, _ in trying.select(wait_s)
-                    ]
-                for opened, code in ready:
-                    trying.unregister(opened)
-                    if code == 0:
-                        return opened
-                    opened.close()
-                    failure = OSError(code, os.strerror(code))
-                    next_s = 0.0
-        finally:
-            for key in trying.get_map().values():
-                key.data.close()
-    raise failure
-
-
-def _wait(
-    opened: socket.socket | TlsSocket, patience: _Patience, act: Callable[..., Any], *args: Any
-) -> Any:
-    """Does what a non-blocking socket may not be ready for, as soon as it is."""
-    while True:
-        try:
-            return act(*args)
-        except BlockingIOError:
-            with selectors.DefaultSelector() as selector:
-                selector.register(opened, selectors.EVENT_READ)
-                while not selector.select(patience.left_s()):
-                    pass
 
 
 class _Patient:
     """What websocket-client takes for a blocking socket, with a deadline and an end."""
 
-    def __init__(self, opened: socket.socket | TlsSocket, patience: _Patience) -> None:
+    def __init__(self, opened: socket.socket | TlsSocket, patience: Patience) -> None:
         self._opened = opened
         self._patience = patience
         self._left = MOST_HEAD
@@ -276,7 +140,7 @@ class _Patient:
         """It asks for the head byte by byte, so what comes behind stays in the socket."""
         if size > self._left:
             raise websocket.WebSocketProtocolException("an answer that does not end")
-        received: bytes = _wait(self._opened, self._patience, self._opened.recv, size)
+        received: bytes = wait(self._opened, self._patience, self._opened.recv, size)
         self._left -= len(received)
         return received
 
@@ -284,7 +148,7 @@ class _Patient:
         """It asks but once, so this is all or nothing."""
         left = data
         while left:
-            left = left[_wait(self._opened, self._patience, self._opened.send, left) :]
+            left = left[wait(self._opened, self._patience, self._opened.send, left) :]
         return len(data)
 
     def gettimeout(self) -> float:

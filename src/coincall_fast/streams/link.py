@@ -18,6 +18,7 @@ from typing import Any
 from .._book import OrderBook
 from ..backoff import Backoff
 from ..errors import AuthError, CoincallFastError, TransportError
+from ..reading import reading
 from .connection import Address, Connection, Proxy
 from .latency import Latency
 from .listeners import Listeners
@@ -116,6 +117,10 @@ class Link(threading.Thread):
     # ---------------------------------------------------------------- the owning thread
 
     def run(self) -> None:
+        with reading():
+            self._run()
+
+    def _run(self) -> None:
         backoff = Backoff()
         self._waker, wakened = socket.socketpair()
         try:

@@ -9,6 +9,7 @@ from typing import Any
 from .._book import BookStore, OrderBook
 from ..errors import AuthError, RecordingError, TransportError, UsageError
 from ..message import Message
+from ..reading import reading
 from .fingerprint import Fingerprint
 from .recording import Kind, Reader, Record
 from .session import Dialect, Event, Session
@@ -193,5 +194,6 @@ class Replay:
             self._call(event.name, *event.arguments)
 
     def _call(self, name: str, *arguments: Any) -> None:
-        for callback in self._callbacks.get(name, ()):
-            callback(*arguments)
+        with reading():  # what may not be called back live, may not here
+            for callback in self._callbacks.get(name, ()):
+                callback(*arguments)
