@@ -12,13 +12,14 @@ decoder   symbol -> book, and what is no order book
 
 A frame is scanned into a draft, and the draft is published when the whole frame has proved legal:
 a refused frame has touched nothing that a reader can see. Nothing here knows a venue (what a key
-means comes as a `Wire`), reads a clock or keeps a reference to the frame. Below this file lie five
+means comes as a `Wire`), reads a clock or keeps a reference to the frame. Below this file lie six
 headers in C, which _headers.pxd declares:
 
 _json.h   JSON text, careful and exact
 _fields.h the fields of an object by their keys
 _plain.h  a level in its usual spelling, as fast as the machine allows
 _levels.h the levels of a book: published, drafted, remembered
+_edits.h  a change of some of them
 _words.h  words that threads share
 """
 
@@ -37,6 +38,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, strchr
 
 import operator
+from collections.abc import Mapping
 from decimal import Decimal
 
 import numpy as np
@@ -103,49 +105,7 @@ cdef Fault caller_number(object value, bint is_size, Number* out) except *:
 # or NULL after noting in the Source what is wrong and where. None makes an object that the
 # collector tracks, so that no Python code runs, and nobody writes the book, before settle().
 
-cdef enum:
-    MAX_CHANNELS = 4
-    MAX_SPELLINGS = 4
-
-cdef enum:  # the values of Role; the first is UNWANTED for _fields.h
-    IGNORED
-    CHANNEL
-    DATA
-    SYMBOL
-    TIME
-    VERSION
-    KIND
-    BIDS
-    ASKS
-    BOTH
-    DELETE
-    UPDATE
-    INSERT
-    PRICE
-    SIZE
-    SIDE
-    ROLES
-
-if [role.value for role in Role] != list(range(ROLES)) or Role.SIDE != SIDE:
-    raise ImportError("the roles of the core and of coincall_fast.wire differ")
-
-cdef enum:  # the kinds of a frame
-    WHOLE = 0
-    DELTA = 1
-
-# A Wire, in the form that bytes are compared with.
-cdef struct Rules:
-    Keys frame
-    Keys data
-    Keys level
-    Key side[2]
-    Key kind[2]
-    Key channel[MAX_CHANNELS]
-    int channels
-    bint topic                        # a channel is a text that ends in the symbol
-    Spelling spelling[MAX_SPELLINGS]  # of a level of one side
-    int spellings
-    int usual                         # the one of these that stood there last
+include "_book_layout.pxi"
 
 # All that a frame has said when its first side begins; mostly the next one says it byte for byte
 # again, and is read on from there.
@@ -167,15 +127,18 @@ cdef struct Scan:
     int64_t recv_ns
     bint is_book
     uint64_t seen        # the roles that the frame has filled
+    int list             # the last one of a change that has been read; they have an order
+    bint late            # one could not be read where it stood
     Text symbol          # p is NULL until it is read
     int64_t ts_ms
     int64_t version      # -1 where there is none
+    int64_t first        # likewise
     int kind             # -1 where the frame does not say
-    Bytes change[3]      # the lists of DELETE, UPDATE, INSERT
+    Bytes change[6]      # the lists of a change, from BIDS on
     int inexact
-    int absent
     Head head
-    Ladder draft[2]      # bids and asks of the next book
+    Edits edits          # what a change says
+    Ladder draft[2]      # bids and asks of the next book, of which a frame says all
 
 
 cdef Bytes scan_amount(Scan* s, Bytes p, bint is_size, int64_t* e8) noexcept:
@@ -223,6 +186,8 @@ cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
     """A level in any legal spelling: keys in any order, unknown ones among them."""
     cdef Walk walk
     cdef Bytes begin = p
+    if s.rules.cells:
+        return scan_cells(s, p, level)
     begin_walk(&walk)
     level.size = 0
     while True:
@@ -244,6 +209,32 @@ cdef Bytes scan_level(Scan* s, Bytes p, bint sized, Level* level) noexcept:
             p = skip_value(&s.source, p, 0)
         if p == NULL:
             return NULL
+
+
+cdef Bytes scan_cells(Scan* s, Bytes p, Level* level) noexcept:
+    """A level that is a list, in any legal spelling."""
+    cdef Bytes begin = p
+    cdef bint more = peek(&s.source, p) == c'['
+    cdef int i
+    p = blanks(&s.source, p + more)
+    for i in range(s.rules.cells):
+        if not more:
+            break
+        if s.rules.cell[i] == PRICE:
+            p = scan_amount(s, p, False, &level.price)
+        elif s.rules.cell[i] == SIZE:
+            p = scan_amount(s, p, True, &level.size)
+        else:
+            p = skip_value(&s.source, p, 0)
+        if p != NULL:
+            p = scan_separator(&s.source, p, c']', &more)
+        if p == NULL:
+            return NULL
+        if more == (i + 1 == s.rules.cells):
+            break
+    else:
+        return p
+    return refuse(&s.source, begin, b"a level that is no list of price and size")
 
 
 cdef int scan_plain_levels(Scan* s, Bytes* at, int side, int most) noexcept:
@@ -312,50 +303,132 @@ cdef Bytes scan_side(Scan* s, Bytes p, int side) noexcept:
     return p
 
 
-cdef Bytes scan_rows(Scan* s, Bytes p, int role) noexcept:
-    """A list of levels of both sides: all of them, or what to change in the draft."""
+cdef Bytes scan_both_sides(Scan* s, Bytes p) noexcept:
+    """The list of all levels of both sides, into the draft."""
     cdef Level level
+    cdef Ladder* ladder
     cdef Bytes begin = p
     cdef bint more = True
-    cdef int side
+    cdef int n, side, missed = 0
     if peek(&s.source, p) != c'[':
         return refuse(&s.source, p, b"levels must be a list")
-    if role == BOTH:
-        for side in range(2):
-            start_ladder(&s.draft[side])
-            s.draft[side].skipped = True  # they stand among those of the other side
+    for side in range(2):
+        start_ladder(&s.draft[side])
+        s.draft[side].skipped = True  # they stand among those of the other side
+    side = 0
     p = blanks(&s.source, p + 1)
     if peek(&s.source, p) == c']':
         more = False
         p += 1
     while more:
-        p = scan_level(s, p, role != DELETE, &level)
-        if p == NULL:
-            return NULL
-        if role == BOTH:
-            add_level(&s.draft[level.side], level.side, level.price, level.size)
-        elif level.price:
-            s.absent += not put_level(&s.draft[level.side], level.side, level.price, level.size)
+        ladder = &s.draft[side]
+        n = plain_rows(
+            &p, s.source.end, &s.rules.spelling[0], &s.rules.tail[side], True, LEVELS,
+            &ladder.price[ladder.n], &ladder.size[ladder.n]) if s.rules.spellings else 0
+        if n:
+            add_levels(ladder, side, n)
+            missed = 0
+        elif missed == 0 and s.rules.spellings:
+            side = 1 - side
+            missed = 1
+            continue
+        else:
+            p = scan_level(s, p, True, &level)
+            if p == NULL:
+                return NULL
+            side = level.side
+            missed = 0
+            add_level(&s.draft[side], side, level.price, level.size)
         p = scan_separator(&s.source, p, c']', &more)
         if p == NULL:
             return NULL
-    if role == BOTH:
-        for side in range(2):
-            if not unambiguous(&s.draft[side]):
-                return refuse(&s.source, begin, b"two levels at one price")
-            s.draft[side].unsorted = False  # nobody promised an order
+    for side in range(2):
+        if not unambiguous(&s.draft[side]):
+            return refuse(&s.source, begin, b"two levels at one price")
+        s.draft[side].unsorted = False  # nobody promised an order
     return p
 
 
-cdef Bytes scan_version(Scan* s, Bytes p) noexcept:
-    """An integer, mostly in quotes."""
+cdef int scan_plain_edits(Scan* s, Bytes* at, int role, int side) noexcept:
+    """Rows of a change in one of the spellings that venues use, of one side; returns how many."""
+    cdef Edits* edits = &s.edits
+    cdef Rules* rules = s.rules
+    cdef int _, n, i
+    for _ in range(rules.spellings):
+        n = plain_rows(
+            at, s.source.end, &rules.spelling[rules.usual],
+            &rules.no_tail if role <= ASKS else &rules.tail[side], role != DELETE, EDITS - edits.n,
+            &edits.price[edits.n], &edits.size[edits.n])
+        if n:
+            for i in range(edits.n, edits.n + n):
+                edits.price[edits.n], edits.size[edits.n] = edits.price[i], edits.size[i]
+                edits.side[edits.n] = side
+                edits.n += edits.price[i] != 0
+            return n
+        rules.usual = (rules.usual + 1) % rules.spellings
+    return 0
+
+
+cdef Bytes scan_edits(Scan* s, Bytes p, int role) noexcept:
+    """A list of what to change, of one side or of both."""
+    cdef Edits* edits = &s.edits
+    cdef Level level
+    cdef bint more = True
+    cdef int side = role - BIDS if role <= ASKS else 0
+    if role <= ASKS and s.source.end - p > 4 and memcmp(p, b"null", 4) == 0:
+        return p + 4  # of a side without a change
+    if peek(&s.source, p) != c'[':
+        return refuse(&s.source, p, b"levels must be a list")
+    p = blanks(&s.source, p + 1)
+    if peek(&s.source, p) == c']':
+        return p + 1
+    while more:
+        if edits.n == EDITS:
+            return refuse(&s.source, p, b"a change of more levels than a book has")
+        if not scan_plain_edits(s, &p, role, side):
+            if role > ASKS and scan_plain_edits(s, &p, role, 1 - side):
+                side = 1 - side
+            else:
+                level.side = side
+                p = scan_level(s, p, role != DELETE, &level)
+                if p == NULL:
+                    return NULL
+                side = level.side
+                edits.price[edits.n], edits.size[edits.n] = level.price, level.size
+                edits.side[edits.n] = side
+                edits.n += level.price != 0
+        p = scan_separator(&s.source, p, c']', &more)
+        if p == NULL:
+            return NULL
+    return p
+
+
+cdef Bytes scan_list(Scan* s, Bytes p, Walk* walk) noexcept:
+    """A list of levels, as far as it is clear by now what they are; else it is read in the end."""
+    cdef int role = walk.role
+    if s.kind != DELTA and role <= ASKS:
+        if s.head.n == 0:
+            note_head(s, p, walk)
+        return scan_side(s, p, role - BIDS)
+    if s.kind != DELTA and role == BOTH:
+        return scan_both_sides(s, p)
+    s.change[role - BIDS] = p
+    if s.kind != DELTA or role == BOTH or (role > BOTH and role < s.list):
+        s.late = True
+        return skip_value(&s.source, p, 0)
+    s.list = role
+    return scan_edits(s, p, role)
+
+
+cdef Bytes scan_version(Scan* s, Bytes p, int64_t* version) noexcept:
+    """An integer, in quotes or not."""
     cdef const char* wrong = b"the version is no integer of 1 to 18 digits"
     cdef Source inside
     cdef Text text
     cdef Bytes after
     cdef bytes plain
     if peek(&s.source, p) != c'"':
-        return scan_integer(&s.source, p, &s.version, wrong)
+        return scan_integer(&s.source, p, version, wrong)
     after = scan_string(&s.source, p, &text)
     if after == NULL:
         return NULL
@@ -364,7 +437,7 @@ cdef Bytes scan_version(Scan* s, Bytes p) noexcept:
         plain = unescaped(&text) or b""
         inside.start = <Bytes>PyBytes_AS_STRING(plain)
         inside.end = inside.start + PyBytes_GET_SIZE(plain)
-    if scan_integer(&inside, inside.start, &s.version, wrong) != inside.end:
+    if scan_integer(&inside, inside.start, version, wrong) != inside.end:
         return refuse(&s.source, p, wrong)
     return after
 
@@ -397,7 +470,7 @@ cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, uint64_t* seen) noexc
     cdef Bytes first = p
     cdef Bytes symbol
     cdef int i
-    if not s.rules.topic:
+    if not s.rules.text:
         p = skip_value(&s.source, p, 0)
         if p != NULL:
             text.p, text.n, text.escaped = first, p - first, False
@@ -411,7 +484,9 @@ cdef Bytes scan_channel(Scan* s, Bytes p, BookStore store, uint64_t* seen) noexc
         return NULL
     for i in range(s.rules.channels):
         symbol = behind_beginning(&text, &s.rules.channel[i])
-        if symbol != NULL:
+        if symbol != NULL and not s.rules.topic:
+            s.is_book |= symbol == text.p + text.n
+        elif symbol != NULL:
             s.is_book = True
             seen[0] |= 1 << SYMBOL
             text.n -= symbol - text.p
@@ -468,24 +543,17 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store, Walk* walk) noexcept:
         if walk.role < 0:
             s.seen |= walk.seen
             return p
-        if walk.role == BIDS or walk.role == ASKS:
-            if s.head.n == 0:
-                note_head(s, p, walk)
-            p = scan_side(s, p, walk.role - BIDS)
+        if walk.role >= BIDS:
+            p = scan_list(s, p, walk)
         elif walk.role == SYMBOL:
             p = scan_symbol(s, p, store)
         elif walk.role == TIME:
             p = scan_integer(&s.source, p, &s.ts_ms, b"the time is no integer of 1 to 18 digits")
-        elif walk.role == VERSION:
-            p = scan_version(s, p)
         elif walk.role == KIND:
             p = scan_choice(
                 &s.source, p, s.rules.kind, &s.kind, b"neither a whole book nor a change")
-        elif walk.role == BOTH:
-            p = scan_rows(s, p, BOTH)
-        else:  # what is changed needs the rest of the frame, and its order
-            s.change[walk.role - DELETE] = p
-            p = skip_value(&s.source, p, 0)
+        else:
+            p = scan_version(s, p, &s.version if walk.role == VERSION else &s.first)
         if p == NULL:
             return NULL
         walk.role = -1
@@ -495,6 +563,7 @@ cdef Bytes scan_changes(Scan* s, Bytes data) noexcept:
     """What a frame that may be a change lacked until now; `data` is where to complain."""
     cdef uint64_t sides = 1 << BIDS | 1 << ASKS
     cdef uint64_t changes = 1 << DELETE | 1 << UPDATE | 1 << INSERT
+    cdef uint64_t needed = 1 << VERSION | (s.rules.data.roles & 1 << FIRST)
     cdef bint whole = s.seen & sides == sides or s.seen & 1 << BOTH
     cdef int i
     if not s.seen & 1 << SYMBOL or not s.seen & 1 << TIME:
@@ -503,19 +572,32 @@ cdef Bytes scan_changes(Scan* s, Bytes data) noexcept:
         if not whole or s.seen & changes:
             return refuse(&s.source, data, b"a side is missing")
         return data
-    if s.seen & (sides | 1 << BOTH) or not s.seen & 1 << VERSION:
+    if s.seen & 1 << BOTH or needed & ~s.seen:
         return refuse(
             &s.source, data, b"a change with levels of a whole book, or without a version")
-    for i in range(2):
-        if s.book != NULL:
-            start_from_book(&s.draft[i], core(<OrderBook>s.book), i)
-        else:
-            start_ladder(&s.draft[i])
-        s.draft[i].skipped = True
-    for i in range(3):
-        if s.change[i] != NULL and scan_rows(s, s.change[i], DELETE + i) == NULL:
-            return NULL
+    if s.first > s.version:
+        return refuse(&s.source, data, b"a change whose first version is behind its last")
+    if s.late:
+        s.edits.n = s.inexact = 0
+        for i in range(BIDS, INSERT + 1):
+            if s.change[i - BIDS] != NULL and scan_edits(s, s.change[i - BIDS], i) == NULL:
+                return NULL
     return data
+
+
+cdef Bytes scan_kind(Scan* s, Bytes p) noexcept:
+    """What the frame says of itself; any JSON value, of which two mean an order book."""
+    cdef Text text
+    cdef Bytes first = p
+    cdef int i
+    p = skip_value(&s.source, p, 0)
+    if p == NULL or first[0] != c'"':
+        return p
+    scan_string(&s.source, first, &text)
+    for i in range(2):
+        if is_text(&text, &s.rules.kind[i]):
+            s.kind = i
+    return p
 
 
 cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
@@ -525,6 +607,7 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
     """
     cdef Walk walk, within
     cdef Bytes data = NULL, time = NULL, after = known_head(s, p)
+    cdef uint64_t kinds = s.rules.frame.roles & 1 << KIND
     cdef bint scanned = after != NULL
     begin_walk(&walk)
     begin_walk(&within)
@@ -542,9 +625,11 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
             break
         if walk.role == CHANNEL:
             p = scan_channel(s, p, store, &walk.seen)
+        elif walk.role == KIND:
+            p = scan_kind(s, p)
         elif walk.role == DATA:
             data = p
-            scanned = s.is_book  # what it is may come behind it
+            scanned = s.is_book and (not kinds or s.kind >= 0)  # what it is may come behind it
             if scanned:
                 s.head.data, s.head.frame = data, walk
                 p = scan_data(s, p, store, &within)
@@ -559,6 +644,8 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
     p = blanks(&s.source, p)
     if p != s.source.end:
         return refuse(&s.source, p, b"something follows the frame")
+    if kinds and s.kind < 0:
+        s.is_book = False
     if not s.is_book:
         return p
     if data == NULL:
@@ -590,6 +677,7 @@ cdef object decode_error(Scan* s):
 cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     """Points a Scan at a frame of any type; what it returns keeps the bytes where they are."""
     cdef object held = hold(&s.source, frame)
+    cdef int i
     s.source.reason = b"no order-book frame"
     s.book = NULL
     s.recv_ns = recv_ns
@@ -597,85 +685,13 @@ cdef object start_scan(Scan* s, object frame, Layout layout, int64_t recv_ns):
     s.seen = 0
     s.symbol.p, s.symbol.n, s.symbol.escaped = NULL, 0, False
     s.ts_ms = 0
-    s.version = s.kind = -1
-    s.change[0] = s.change[1] = s.change[2] = NULL
-    s.inexact = s.absent = s.head.n = 0
+    s.version = s.first = s.kind = -1
+    for i in range(6):
+        s.change[i] = NULL
+    s.inexact = s.head.n = s.edits.n = s.list = 0
+    s.late = False
     s.rules = &layout.rules
     return held
-
-
-cdef int set_text(Key* key, str text) except -1:
-    if not set_key(key, text, 0):
-        raise UsageError(f"a text of a Wire has 1 to {KEY_BYTES} bytes: {text!r}")
-    return 0
-
-
-cdef int set_keys(Keys* keys, object roles, object allowed) except -1:
-    if not {*roles.values()} <= {IGNORED, *allowed}:
-        raise UsageError("a key of a Wire has a role that nobody looks for there")
-    for name, role in roles.items():
-        if not add_key(keys, name, role):
-            raise UsageError(f"an object of a Wire has {MAX_KEYS} keys of 1 to {KEY_BYTES} bytes")
-    return 0
-
-
-@cython.internal
-cdef class Layout:
-    """A `Wire`, in the form that the scanner compares bytes with."""
-    cdef object wire
-    cdef dict channels  # their names by code
-    cdef Decoder decoder
-    cdef Rules rules
-
-    def __cinit__(self, wire):
-        cdef Rules* rules = &self.rules
-        cdef Spelling* spelling
-        self.wire = wire
-        self.decoder = Decoder(wire.rows)
-        self.channels = {row.dt: row.data_type for row in wire.rows}
-        set_keys(&rules.frame, wire.frame, (CHANNEL, DATA, TIME))
-        set_keys(&rules.data, wire.data, {*range(SYMBOL, PRICE)})
-        set_keys(&rules.level, wire.level, (PRICE, SIZE, SIDE))
-        sides = rules.data.roles & (1 << BIDS | 1 << ASKS)
-        rows = rules.data.roles & (1 << BOTH | 1 << DELETE | 1 << UPDATE | 1 << INSERT)
-        if bool(sides) == bool(rows) or (not rows and rules.data.roles & 1 << KIND):
-            raise UsageError("the data of a Wire have lists of a side, or of both with their kinds")
-        if (
-            [*wire.level.values()].count(PRICE) != 1 or not rules.level.roles & 1 << SIZE
-            or bool(rules.level.roles & 1 << SIDE) != bool(rows)
-        ):
-            raise UsageError("a level of a Wire has a price, a size, and a side where no list has")
-        rules.channels = len(wire.channels)
-        if not 0 < rules.channels <= MAX_CHANNELS:
-            raise UsageError(f"a Wire has 1 to {MAX_CHANNELS} channels")
-        rules.topic = isinstance(wire.channels[0], str)
-        for i, channel in enumerate(wire.channels):
-            set_text(&rules.channel[i], str(channel))
-        if rules.level.roles & 1 << SIDE:
-            for i in range(2):
-                set_text(&rules.side[i], wire.sides[i])
-                set_text(&rules.kind[i], wire.kinds[i])
-            return
-        price, = (name for name, role in wire.level.items() if role == PRICE)
-        for name, role in wire.level.items():
-            for quote in ('"', ''):
-                if role == SIZE and is_plain(price + name) and rules.spellings < MAX_SPELLINGS:
-                    spelling = &rules.spelling[rules.spellings]
-                    spelling.quoted = quote == '"'
-                    rules.spellings += (
-                        set_token(&spelling.opening, '{"%s":"' % price)
-                        and set_token(&spelling.between, '","%s":%s' % (name, quote)))
-                    spelling.room = spelling.opening.n + spelling.between.n + NUMBERS
-
-
-cdef dict _layouts = {}
-
-
-cdef Layout layout_of(object wire):
-    layout = _layouts.get(wire)
-    if layout is None:
-        layout = _layouts[wire] = Layout(wire)
-    return layout
 
 
 # ========================================================================================== book
@@ -719,15 +735,34 @@ cdef int commit(
     for side in range(2):
         pass_ages(core(book), &draft[side], side, recv_ns)
     publish(core(book), draft, book.update_count + 1)
+    book.counts[UNSORTED] += draft[0].unsorted or draft[1].unsorted
+    book.counts[TRUNCATED] += draft[0].truncated or draft[1].truncated
+    return applied(book, change, ts_ms, recv_ns)
+
+
+cdef int commit_edits(OrderBook book, const Edits* edits, int64_t ts_ms, int64_t recv_ns) noexcept:
+    """Makes some changes to the book. Everything about them has been checked."""
+    cdef Ladder draft[2]
+    cdef int change, absent = 0, truncated = 0
+    if not in_any_order(edits):
+        book.counts[ABSENT] += draft_edits(draft, core(book), edits)
+        return commit(book, draft, ts_ms, recv_ns, False)
+    change = amend(core(book), edits, book.update_count + 1, recv_ns, &absent, &truncated)
+    book.counts[ABSENT] += absent
+    book.counts[TRUNCATED] += truncated
+    return applied(book, change, ts_ms, recv_ns)
+
+
+cdef inline int applied(OrderBook book, int change, int64_t ts_ms, int64_t recv_ns) noexcept:
+    """Notes what has been published."""
     book.held_version = -1
+    book.is_base = False
     book.last_change = change
     book.ts_ms = ts_ms
     book.recv_ns = recv_ns
     book.update_count += 1
     book.counts[APPLIED] += 1
     book.counts[UNCHANGED] += change == 0
-    book.counts[UNSORTED] += draft[0].unsorted or draft[1].unsorted
-    book.counts[TRUNCATED] += draft[0].truncated or draft[1].truncated
     return change
 
 
@@ -837,14 +872,22 @@ cdef bint is_symbol_of(OrderBook book, Scan* s):
 
 
 cdef bint follows(OrderBook book, Scan* s) except -1:
-    """Whether a legal frame follows what the book holds; it may be stale. Raises GapError."""
+    """Whether a legal frame follows what the book holds, and is not stale.
+
+    Raises GapError for a change of a version that is not held. Where it leaves some out, nobody
+    knows what the venue's book holds by now, and this one is cleared.
+    """
+    cdef int64_t held = book.held_version
     cdef bint stale
     if s.kind == DELTA:
-        if not book.is_valid or book.held_version < 0 or s.version > book.held_version + 1:
+        first = s.version if s.first < 0 else s.first
+        stale = s.version <= held
+        # What a snapshot is to be continued with may begin before it, and nothing else.
+        if held < 0 or not (stale or first == held + 1 or (book.is_base and first <= held)):
             book.counts[REJECTED] += 1
-            raise GapError(
-                f"version {s.version} of {symbol_text(s)} does not follow {book.version}")
-        stale = s.version <= book.held_version
+            if held >= 0:
+                clear(book)
+            raise GapError(symbol_text(s), None if held < 0 else held + 1, first, s.version)
     else:  # a numbered whole book begins anew whatever its time: protocol page, section 1.7
         stale = book.is_valid and s.version < 0 and s.ts_ms < book.ts_ms
     if stale:
@@ -857,13 +900,57 @@ cdef int settle(OrderBook book, Scan* s) noexcept:
     """Makes a frame the book that follows it."""
     cdef int change
     book.counts[INEXACT] += s.inexact
-    book.counts[ABSENT] += s.absent
-    change = commit(book, s.draft, s.ts_ms, s.recv_ns, s.kind != DELTA)
+    if s.kind == DELTA:
+        change = commit_edits(book, &s.edits, s.ts_ms, s.recv_ns)
+        book.held_version = s.version
+        head_of(book).n = 0
+        return change
+    change = commit(book, s.draft, s.ts_ms, s.recv_ns, True)
     book.held_version = s.version
     head_of(book)[0] = s.head
     if not remember(core(book), s.draft, s.source.start, s.source.end - s.source.start):
         head_of(book).n = 0
     return change
+
+
+cdef int replace(
+    OrderBook book, object bids, object asks, int64_t ts_ms, int64_t recv_ns, object version
+) except -1:
+    """`OrderBook.load`."""
+    cdef Ladder draft[2]
+    cdef int64_t number = -1
+    cdef int change, inexact = 0, side
+    if version is not None:
+        number = operator.index(version)
+        if not 0 <= number < 10 ** INTEGER_DIGITS:
+            raise UsageError(f"a version is 0 or more, of up to {INTEGER_DIGITS} digits")
+    for side, name, given in ((0, "bids", bids), (1, "asks", asks)):
+        start_ladder(&draft[side])
+        try:
+            load_side(&draft[side], side, given, name, &inexact)
+            if not unambiguous(&draft[side]):
+                raise DecodeError(f"{name}: two levels at one price")
+        except DecodeError:
+            book.counts[REJECTED] += 1
+            raise
+    book.counts[INEXACT] += inexact
+    change = commit(book, draft, ts_ms or book.ts_ms, recv_ns, True)
+    book.held_version = number
+    book.is_base = number >= 0
+    return change
+
+
+cdef int clear(OrderBook book) noexcept:
+    """`OrderBook.clear`."""
+    cdef Ladder draft[2]
+    start_ladder(&draft[0])
+    start_ladder(&draft[1])
+    publish(core(book), draft, book.update_count)
+    book.held_version = -1
+    book.is_valid = False
+    book.ts_ms = 0
+    book.recv_ns = 0
+    return 0
 
 
 cdef Age* level_of(OrderBook book, object side, object index) except NULL:
@@ -924,7 +1011,9 @@ cdef class OrderBook:
         changes nothing but ``stats``.
 
         Raises DecodeError (it is no legal order-book frame; ``.offset`` says where), then
-        SymbolMismatch. Format: seed 003, OrderBook, and contract section 2. For the writing thread.
+        SymbolMismatch, then GapError: a change that does not follow the version that is held, which
+        clears the book, or that finds no version to follow. Format: seed 003, OrderBook, and
+        contract section 2; the protocol page, sections 1.7 and 2.5. For the writing thread.
         """
         cdef Scan s
         _held = start_scan(&s, frame, self.layout, recv_ns)
@@ -940,30 +1029,21 @@ cdef class OrderBook:
             bind(self, symbol_text(&s))
         return settle(self, &s) if is_new else 0
 
-    def load(self, bids, asks, int64_t ts_ms=0, int64_t recv_ns=0):
+    def load(self, bids, asks, int64_t ts_ms=0, int64_t recv_ns=0, *, version=None):
         """Replaces the book by pairs of price and size, such as a REST snapshot has.
 
         bids, asks: iterables of ``(price, size)``, each a ``str``, ``int``, ``float`` (it stands
         for its repr) or ``Decimal``. The rules of a frame hold: levels are sorted, those of price
         or size 0 skipped, the best 100 kept. ts_ms: venue time, 0 leaves that of the book.
-        Returns the change bits. Never stale.
+        version: the venue's number of this state, where changes are to follow it; the first of
+        them may begin before the next number (protocol page, section 2.5). Returns the change
+        bits. Never stale.
 
         Raises DecodeError for a number that does not fit or two levels at one price, TypeError
-        for what is no number; the book is then as it was. For the writing thread.
+        for what is no number, UsageError for a version that is no number of the wire's; the book
+        is then as it was. For the writing thread.
         """
-        cdef Ladder draft[2]
-        cdef int inexact = 0, side
-        for side, name, given in ((0, "bids", bids), (1, "asks", asks)):
-            start_ladder(&draft[side])
-            try:
-                load_side(&draft[side], side, given, name, &inexact)
-                if not unambiguous(&draft[side]):
-                    raise DecodeError(f"{name}: two levels at one price")
-            except DecodeError:
-                self.counts[REJECTED] += 1
-                raise
-        self.counts[INEXACT] += inexact
-        return commit(self, draft, ts_ms or self.ts_ms, recv_ns, True)
+        return replace(self, bids, asks, ts_ms, recv_ns, version)
 
     def update(self, side, price, size, int64_t ts_ms=0, int64_t recv_ns=0):
         """Gives one level of the "bid" or "ask" side its new size; 0 deletes it.
@@ -977,27 +1057,25 @@ cdef class OrderBook:
         UsageError for another side or a price of 0; the book is then as it was.
         For the writing thread.
         """
-        cdef Ladder draft[2]
+        cdef Edits edits
         cdef Number number
-        cdef int64_t price_e8
-        cdef int to = book_side(side), i
+        cdef int to = book_side(side)
         cdef Fault fault = caller_number(price, False, &number)
-        price_e8 = number.e8
+        edits.price[0] = number.e8
         if fault == LEGAL:
             fault = caller_number(size, True, &number)
         if fault != LEGAL:
             self.counts[REJECTED] += 1
             raise DecodeError(f"update: {fault_text(fault).decode()}")
-        if price_e8 == 0:
+        if edits.price[0] == 0:
             raise UsageError("no level has a price of 0")
-        for i in range(2):
-            start_from_book(&draft[i], core(self), i)
-        if not put_level(&draft[to], to, price_e8, number.e8):
+        edits.n, edits.size[0], edits.side[0] = 1, number.e8, to
+        if number.e8 == 0 and not holds(core(self), to, edits.price[0]):
             self.counts[ABSENT] += 1
             self.last_change = 0
             return 0
         self.counts[INEXACT] += number.inexact
-        return commit(self, draft, ts_ms or self.ts_ms, recv_ns, False)
+        return commit_edits(self, &edits, ts_ms or self.ts_ms, recv_ns)
 
     def clear(self):
         """Empties the book and makes it invalid; symbol and counters stay.
@@ -1005,14 +1083,7 @@ cdef class OrderBook:
         The next frame is accepted whatever its time, and reports all change bits.
         For the writing thread.
         """
-        cdef Ladder draft[2]
-        start_ladder(&draft[0])
-        start_ladder(&draft[1])
-        publish(core(self), draft, self.update_count)
-        self.held_version = -1
-        self.is_valid = False
-        self.ts_ms = 0
-        self.recv_ns = 0
+        clear(self)
 
     # --------------------------------------------------------------------------------- state
 
@@ -1395,7 +1466,8 @@ cdef class BookStore:
 
         The arguments are those of `OrderBook.apply`. A book is made by the first frame of its
         symbol that is not refused. Raises DecodeError, whose ``symbol`` says which book missed an
-        update, as far as the frame could be read; the book itself is as it was.
+        update, as far as the frame could be read; the book itself is as it was. Raises GapError as
+        `OrderBook.apply` does, and makes no book for a change that has nothing to follow.
         """
         cdef Scan s
         cdef OrderBook book
@@ -1428,6 +1500,17 @@ cdef class BookStore:
             self.near[mixed(s.head.symbol.p, s.head.symbol.n) % NEAR] = <PyObject*>book
             self.last = book
         return book
+
+    def load(self, symbol, bids, asks, int64_t ts_ms=0, int64_t recv_ns=0, *, version=None):
+        """`OrderBook.load` for the book of a symbol, which is made where there is none; returns it.
+
+        For a venue that pushes changes alone: what they begin with has come another way.
+        """
+        cdef OrderBook book = self.books.get(symbol)
+        if book is None:
+            book = OrderBook(symbol, wire=(<Layout>self.layout).wire)
+        replace(book, bids, asks, ts_ms, recv_ns, version)
+        return self.books.setdefault(book.symbol, book)
 
     def get(self, symbol, default=None):
         """The book of a symbol, or `default`."""

@@ -9,7 +9,7 @@
 #include "_plain.h"
 
 enum {
-    KEY_BYTES = 24, /* of the longest key */
+    KEY_BYTES = 32, /* of the longest key */
     MAX_KEYS = 48,  /* of one object; roles are bits of 64 */
     UNWANTED = 0,   /* the role of a key that is known and skipped */
 };

@@ -42,11 +42,15 @@ cdef extern from "_plain.h" nogil:
         Token between
         int quoted
         int room
+        unsigned char closing
     uint64_t mixed(Bytes p, int64_t n)
     Bytes plain_number(Bytes p, int64_t* e8)
     int plain_levels(
         Bytes* at, Bytes end, const Spelling* spelling, Bytes base, int most,
         int64_t* price, int64_t* size, uint16_t* where)
+    int plain_rows(
+        Bytes* at, Bytes end, const Spelling* spelling, const Token* tail, bint sized, int most,
+        int64_t* price, int64_t* size)
 
 cdef extern from "_fields.h" nogil:
     enum: KEY_BYTES, MAX_KEYS

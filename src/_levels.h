@@ -41,6 +41,7 @@ typedef struct {
 typedef struct {
     int64_t published; /* how often; its lowest bit says which half is live */
     Half half[2];      /* ... while the next book is written into the other */
+    int first[2], behind[2]; /* levels in which the halves differ, if any do */
     Age ages[2][2][LEVELS + BLOCK]; /* of the live levels, and room for the next ones */
     int aged;
     int standing[2]; /* levels that the last frame has, one by one; 0 where it does not tell */
@@ -332,26 +333,6 @@ static void start_from_book(Ladder *ladder, Book *book, int side) {
     memcpy(ladder->size, half->rows[2 * side + 1], sizeof half->rows[0]);
 }
 
-/* Gives the level at a price its new size; 0 deletes it. The best 100 stay. Returns 0 for the
- * deletion of a level that is not there. */
-static int put_level(Ladder *ladder, int side, int64_t price, int64_t size) {
-    const int i = find_level(ladder->price, ladder->n, side, price);
-    const int found = i < ladder->n && ladder->price[i] == price;
-    if (size == 0) {
-        if (!found) return 0;
-        move_levels(ladder, i + 1, i, --ladder->n - i);
-        return 1;
-    }
-    if (!found) {
-        move_levels(ladder, i, i + 1, ladder->n - i);
-        if (ladder->n == LEVELS) ladder->truncated = 1;
-        else ladder->n++;
-        ladder->price[i] = price;
-    }
-    ladder->size[i] = size;
-    return 1;
-}
-
 /* -------------------------------------------------------------------------------- publishing */
 
 /* The change bits that a draft would bring. */
@@ -404,7 +385,11 @@ static void publish(Book *book, const Ladder *draft, int64_t update_count) {
     writes_before_this();
     put(&book->published, book->published + 1);
     book->aged = 1 - book->aged;
-    book->standing[0] = book->standing[1] = 0;
+    for (side = 0; side < 2; side++) {
+        book->standing[side] = 0;
+        book->first[side] = 0;
+        book->behind[side] = LEVELS;
+    }
 }
 
 /* Keeps the text of the frame that the book now is, for the next one to be compared with; returns 0

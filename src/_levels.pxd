@@ -1,4 +1,4 @@
-"""The C header below the books, as _book.pyx sees it; what each thing means, it says itself."""
+"""The C headers below the books, as _book.pyx sees it; what each thing means, they say themselves."""
 
 from libc.stdint cimport int64_t, uint16_t
 
@@ -38,11 +38,23 @@ cdef extern from "_levels.h" nogil:
         Book* book, Ladder* ladder, int side, const Spelling* spelling,
         Bytes start, Bytes* at, Bytes end, int patience, int64_t recv_ns)
     void pass_ages(Book* book, Ladder* ladder, int side, int64_t recv_ns)
-    void start_from_book(Ladder* ladder, Book* book, int side)
-    bint put_level(Ladder* ladder, int side, int64_t price, int64_t size)
     int difference(Book* book, const Ladder* draft)
     void publish(Book* book, const Ladder* draft, int64_t update_count)
     bint remember(Book* book, const Ladder* draft, Bytes text, int64_t n)
     int64_t read_best(const Book* book, int row)
     void read_top(const Book* book, int64_t* best)
     int64_t read_levels(const Book* book, int64_t[LEVELS]* rows, int* bids, int* asks)
+
+cdef extern from "_edits.h" nogil:
+    enum: EDITS
+    ctypedef struct Edits:
+        int n
+        int64_t* price
+        int64_t* size
+        unsigned char* side
+    int draft_edits(Ladder* draft, Book* book, const Edits* edits)
+    bint holds(Book* book, int side, int64_t price)
+    bint in_any_order(const Edits* edits)
+    int amend(
+        Book* book, const Edits* edits, int64_t update_count, int64_t recv_ns, int* absent,
+        int* truncated)

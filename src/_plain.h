@@ -55,6 +55,7 @@ typedef struct {
     Token opening, between;
     int quoted; /* whether the size is in quotes; the price of a plain level always is */
     int room;   /* bytes that quoted_level() may read: the tokens and NUMBERS */
+    unsigned char closing; /* what follows the size, and the quote behind it if it has one */
 } Spelling;
 
 static inline uint64_t load8(const unsigned char *p) {
@@ -197,7 +198,7 @@ static RARE const unsigned char *plain_level(
         p += *p == ' '; /* sizes come padded with a blank (seed 003, line 1726) */
         if (*p++ != '"') return 0;
     }
-    return *p == '}' ? p + 1 : 0;
+    return *p == spelling->closing ? p + 1 : 0;
 }
 
 #if HAS_QUOTED_LEVEL
@@ -332,6 +333,7 @@ typedef struct {
     const Spelling *spelling;
     __m128i opening, opening_mask, between, between_mask;
     int64_t opening_n, between_n, room; /* room enough for nothing, if it is not for this */
+    uint16_t closing;                   /* with the quote before it */
 } Pattern;
 
 static inline Pattern pattern_of(const Spelling *spelling) {
@@ -339,7 +341,8 @@ static inline Pattern pattern_of(const Spelling *spelling) {
         spelling,
         bytes16(spelling->opening.text), bytes16(spelling->opening.mask),
         bytes16(spelling->between.text), bytes16(spelling->between.mask),
-        spelling->opening.n, spelling->between.n, spelling->quoted ? spelling->room : INT64_MAX};
+        spelling->opening.n, spelling->between.n, spelling->quoted ? spelling->room : INT64_MAX,
+        (uint16_t)('"' | spelling->closing << 8)};
     return pattern;
 }
 
@@ -378,7 +381,7 @@ static inline const unsigned char *quoted_level(
             _mm_cmpgt_epi32(two_words(&BY_DIGITS.least[whole], &BY_DIGITS.least[whole2]), value)));
     memcpy(&closing, second + close, 2);
     if (_mm_movemask_epi8(_mm_cmpeq_epi8(wrong, _mm_setzero_si128())) != 0xFFFF ||
-        closing != ('"' | '}' << 8)) return 0;
+        closing != pattern->closing) return 0;
     value = _mm_add_epi64(
         _mm_mul_epu32(value, _mm_set1_epi32(100000000)), _mm_srli_epi64(value, 32));
     _mm_storel_epi64((__m128i *)price, value);
@@ -461,6 +464,40 @@ static OWN_FRAME int plain_levels(
         if (!after) break;
         behind = after;
         where[n++] = (uint16_t)(p - base);
+        if (*after != ',' || n == most) break;
+        p = after + 1;
+    }
+    *at = behind;
+    return n;
+}
+
+/* Whether a token stands at p, and something behind it before `end`. */
+static inline int stands_before(const unsigned char *p, const unsigned char *end, const Token *token) {
+    if (end - p > TOKEN) return stands(p, token);
+    return end - p > token->n && memcmp(p, token->text, (size_t)token->n) == 0;
+}
+
+/* plain_levels() of rows that end in `tail`, which says their side. What is deleted is not `sized`:
+ * its size is 0, and its closing follows the price. */
+static OWN_FRAME int plain_rows(
+    const unsigned char **at, const unsigned char *end, const Spelling *spelling,
+    const Token *tail, int sized, int most, int64_t *price, int64_t *size
+) {
+    const Pattern pattern = pattern_of(spelling);
+    const unsigned char *p = *at, *behind = p;
+    int n = 0;
+    for (;;) {
+        const unsigned char *after = 0;
+        if (sized) {
+            after = one_plain_level(p, end, &pattern, &price[n], &size[n]);
+        } else if (end - p > TOKEN + PLAIN + 2 && stands(p, &spelling->opening)) {
+            after = plain_number(p + spelling->opening.n, &price[n]);
+            if (after) after = after[0] == '"' && after[1] == spelling->closing ? after + 2 : 0;
+            size[n] = 0;
+        }
+        if (!after || !stands_before(after, end, tail)) break;
+        behind = after += tail->n;
+        n++;
         if (*after != ',' || n == most) break;
         p = after + 1;
     }

@@ -128,9 +128,10 @@ class DeltaModel(Model):
             if read.changes is None:
                 stale = self.is_valid and read.version is None and read.ts_ms < self.ts_ms
             else:
-                if not self.is_valid or self.version is None or read.version is None:
+                if self.version is None or read.version is None:
                     raise Gap
                 if read.version > self.version + 1:
+                    self.clear()
                     raise Gap
                 stale = read.version <= self.version
                 bids, asks, counts = self.changed_by(read.changes)
@@ -157,7 +158,6 @@ class DeltaModel(Model):
                     if (side, price) in gone:
                         back.add((BOOK_SIDES[side], price))
                 else:
-                    clear_if(all(len(levels) <= KEPT for levels in held.values()))
                     counts["absent"] += price not in held[side]
                     held[side].pop(price, None)
                     gone.add((side, price))

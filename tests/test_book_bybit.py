@@ -80,10 +80,11 @@ def test_the_sequence_of_the_protocol_page() -> None:
     assert book.apply(deletion) == DEPTH
     assert sides(book) == ([[15, 1], [5, 0.01]], [])
     assert book.apply(deletion) == 0
-    with pytest.raises(GapError):
+    with pytest.raises(GapError) as gap:
         book.apply(change(59, insert=[("Buy", "1", "1")]))
-    assert (book.version, book.stats.stale, book.stats.absent) == (57, 1, 0)
-    assert sides(book) == ([[15, 1], [5, 0.01]], [])
+    assert (gap.value.symbol, gap.value.expected, gap.value.last) == (OPTION, 58, 59)
+    assert (book.version, book.stats.stale, book.stats.absent) == (None, 1, 0)
+    assert (book.is_valid, sides(book)) == (False, ([], []))
 
 
 @pytest.mark.parametrize(

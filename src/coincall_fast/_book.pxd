@@ -36,6 +36,7 @@ cdef class OrderBook:
 
     cdef void* levels  # see _levels.h
     cdef int64_t held_version
+    cdef bint is_base  # that version was given to load(), and no change has come since
     cdef int64_t counts[8]
     cdef bytes utf8
     cdef object layout

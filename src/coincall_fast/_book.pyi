@@ -24,7 +24,15 @@ _Table = TypeVar("_Table", bound=Table)
 class OrderBook:
     def __new__(cls, symbol: str | None = None, *, wire: Wire = ...) -> Self: ...
     def apply(self, frame: _Frame, recv_ns: int = 0) -> int: ...
-    def load(self, bids: _Levels, asks: _Levels, ts_ms: int = 0, recv_ns: int = 0) -> int: ...
+    def load(
+        self,
+        bids: _Levels,
+        asks: _Levels,
+        ts_ms: int = 0,
+        recv_ns: int = 0,
+        *,
+        version: int | None = None,
+    ) -> int: ...
     def update(
         self, side: str, price: _Number, size: _Number, ts_ms: int = 0, recv_ns: int = 0
     ) -> int: ...
@@ -92,6 +100,16 @@ class OrderBook:
 class BookStore:
     def __new__(cls, *, wire: Wire = ...) -> Self: ...
     def feed(self, frame: _Frame, recv_ns: int = 0) -> OrderBook | list[Message] | Message: ...
+    def load(
+        self,
+        symbol: str,
+        bids: _Levels,
+        asks: _Levels,
+        ts_ms: int = 0,
+        recv_ns: int = 0,
+        *,
+        version: int | None = None,
+    ) -> OrderBook: ...
     def values(self) -> Iterable[OrderBook]: ...
     @overload
     def get(self, symbol: str) -> OrderBook | None: ...

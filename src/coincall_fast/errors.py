@@ -6,7 +6,7 @@
     ├── UsageError          you asked for something impossible
     ├── DecodeError         the venue sent, or you passed, what is not a legal message (.offset)
     ├── SymbolMismatch      a legal frame, but of another symbol than the book's
-    ├── GapError            a delta does not follow the book that is held
+    ├── GapError            a change does not follow the version of a book (.symbol .expected)
     ├── StaleError          a book is not valid, or older than you allow
     ├── RecordingError      a recording is damaged, or cannot be written any further
     ├── VenueError          the venue said no (.venue .code .message .endpoint)
@@ -77,7 +77,23 @@ class SymbolMismatch(CoincallFastError):
 
 
 class GapError(CoincallFastError):
-    """An update does not follow the book that is held; a fresh snapshot is needed."""
+    """A change does not follow the version that a book holds; a whole book is needed now.
+
+    ``symbol`` says which book, ``expected`` the version that had to come, ``None`` where the book
+    holds none. ``first`` to ``last`` are what came.
+    """
+
+    def __init__(self, symbol: str, expected: int | None, first: int, last: int) -> None:
+        super().__init__(symbol, expected, first, last)
+        self.symbol = symbol
+        self.expected = expected
+        self.first = first
+        self.last = last
+
+    def __str__(self) -> str:
+        came = str(self.last) if self.first == self.last else f"{self.first} to {self.last}"
+        held = "holds no version" if self.expected is None else f"expects {self.expected}"
+        return f"the book of {self.symbol} {held}: {came} does not follow"
 
 
 class StaleError(CoincallFastError):

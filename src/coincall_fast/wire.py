@@ -23,7 +23,17 @@ from .message import (
 )
 from .model import Channel
 
-__all__ = ["BYBIT", "COINCALL", "FUTURES", "OPTIONS", "ChannelRow", "Role", "Wire"]
+__all__ = [
+    "BYBIT",
+    "BYBIT_V5",
+    "COINCALL",
+    "FUTURES",
+    "GATE",
+    "OPTIONS",
+    "ChannelRow",
+    "Role",
+    "Wire",
+]
 
 OPTIONS = "options"
 FUTURES = "futures"
@@ -53,33 +63,36 @@ class Role(IntEnum):
     DATA = 2  # the object with the rest
     SYMBOL = 3
     TIME = 4  # epoch milliseconds
-    VERSION = 5  # counts the states of one book
-    KIND = 6  # whether the frame is a whole book or a change of one
-    BIDS = 7  # the levels of a side, all of them
-    ASKS = 8
-    LEVELS = 9  # the levels of both sides, all of them
-    DELETE = 10  # levels that are no more
-    UPDATE = 11  # levels with new sizes
-    INSERT = 12  # levels that are new
-    PRICE = 13
-    SIZE = 14
-    SIDE = 15
+    VERSION = 5  # counts the states of one book: the one that the frame leads to
+    FIRST = 6  # the first of several that a change leads through
+    KIND = 7  # whether the frame is a whole book or a change of one
+    BIDS = 8  # the levels of a side: all of them, in a change those with a new size
+    ASKS = 9
+    LEVELS = 10  # the levels of both sides, all of them
+    DELETE = 11  # levels that are no more
+    UPDATE = 12  # levels with new sizes
+    INSERT = 13  # levels that are new
+    PRICE = 14
+    SIZE = 15
+    SIDE = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Wire:
     """The keys of one venue's order-book frames, by the object they stand in.
 
-    ``channels`` are the values of the channel that mean "this is an order book": codes, or what a
-    text begins with whose rest is the symbol. ``sides`` says bid and ask, ``kinds`` a whole book
-    and a change. A level has one of its sizes, whichever edition it is of. ``rows`` are all its
-    channels, books and those that are not decoded among them.
+    ``channels`` are the values of the channel that mean "this is an order book": codes, texts, or,
+    where the data has no symbol, what a text begins with whose rest is the symbol. ``kinds`` says a
+    whole book and a change; where the frame says it and not its data, any other kind is no order
+    book. A level is an object, or a list of what these roles say; of its sizes it has one,
+    whichever edition it is of. ``sides`` says bid and ask in it. ``rows`` are all channels of the
+    venue, books and those that are not decoded among them.
     """
 
     channels: tuple[int, ...] | tuple[str, ...]
     frame: Mapping[str, Role]
     data: Mapping[str, Role]
-    level: Mapping[str, Role]
+    level: Mapping[str, Role] | tuple[Role, ...]
     sides: tuple[str, str] = field(default=("", ""))
     kinds: tuple[str, str] = field(default=("", ""))
     rows: tuple[ChannelRow, ...] = ()
@@ -153,4 +166,51 @@ BYBIT = Wire(
     level={"price": Role.PRICE, "size": Role.SIZE, "side": Role.SIDE},
     sides=("Buy", "Sell"),
     kinds=("NEW", "CHANGE"),
+)
+
+# Options, version 5: docs/v5/websocket/public/orderbook of the venue (25 levels each 20 ms, 100 each
+# 100 ms). A size of 0 deletes; "u" counts by one and starts anew with a snapshot. The symbol is
+# that of the topic; "cts" is the matching engine's time, "seq" compares depths and is no count.
+BYBIT_V5 = Wire(
+    channels=("orderbook.25.", "orderbook.100."),
+    frame={
+        "topic": Role.CHANNEL,
+        "type": Role.KIND,
+        "ts": Role.TIME,
+        "data": Role.DATA,
+        "cts": Role.IGNORED,
+    },
+    data={
+        "s": Role.IGNORED,
+        "b": Role.BIDS,
+        "a": Role.ASKS,
+        "u": Role.VERSION,
+        "seq": Role.IGNORED,
+    },
+    level=(Role.PRICE, Role.SIZE),
+    kinds=("snapshot", "delta"),
+)
+
+# Options, official form: protocol page, section 2.5. Only changes come, "U" to "u" of them in a
+# frame; what they begin with is the REST snapshot, see OrderBook.load. Sizes are contracts, 0
+# deletes. The answer to a subscription has the same channel and another event.
+GATE = Wire(
+    channels=("options.order_book_update",),
+    frame={
+        "time": Role.IGNORED,
+        "time_ms": Role.IGNORED,
+        "channel": Role.CHANNEL,
+        "event": Role.KIND,
+        "result": Role.DATA,
+    },
+    data={
+        "t": Role.TIME,
+        "s": Role.SYMBOL,
+        "U": Role.FIRST,
+        "u": Role.VERSION,
+        "b": Role.BIDS,
+        "a": Role.ASKS,
+    },
+    level={"p": Role.PRICE, "s": Role.SIZE},
+    kinds=("all", "update"),
 )
