@@ -111,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--sim", action="store_true", help="a simulated exchange instead; no keys")
     _add_venue(look)
     look.add_argument("--rest-url", help="another address of REST")
+    look.add_argument(
+        "--probe",
+        action="store_true",
+        help="instead, ask the venue what its documents leave open; takes a minute or two",
+    )
     look.add_argument("--json", action="store_true", help="one JSON document a line")
     look.set_defaults(run=doctor.doctor)
 

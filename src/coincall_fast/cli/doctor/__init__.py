@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...environment import hosts
-from . import machine, reach
+from . import machine, probe, reach
 from .access import Access
 from .checks import Check, Verdict
 
@@ -25,6 +25,8 @@ def doctor(asked: argparse.Namespace) -> int:
     show: Callable[[Check], None] = _as_json if asked.json else _as_text
     code = 0
     with _access(asked) as access:
+        if asked.probe:
+            return probe.report(access, as_json=asked.json)
         for failure, checks in _all(access):
             for check in checks:
                 show(check)
