@@ -62,6 +62,9 @@ cdef extern from "Python.h":
 # The unit of every price and size that is kept: 1e-8.
 SCALE = 100_000_000
 
+# What reads usual levels 16 bytes at a time; None where they are read digit by digit.
+SIMD = "SSE2" if HAS_QUOTED_LEVEL else None
+
 cdef double SCALE_F = 1e8
 cdef int64_t FOREVER_NS = INT64_MAX
 

@@ -347,6 +347,20 @@ def test_a_silent_connection_is_closed(connect: Callable[..., Any]) -> None:
         eventually(lambda: exchange.connections == 0)
 
 
+def test_pings_do_not_keep_a_connection(connect: Callable[..., Any]) -> None:
+    with Exchange(silence_s=0.3) as exchange:
+        ws = connect(to=exchange)
+        opcode = websocket.ABNF.OPCODE_PONG
+        for _ in range(500):  # far longer than it may last
+            ws.ping()
+            opcode = ws.recv_data(control_frame=True)[0]
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                break
+            time.sleep(0.02)
+        assert opcode == websocket.ABNF.OPCODE_CLOSE
+        end(ws)
+
+
 def test_pushes_keep_a_connection_until_they_stop(connect: Callable[..., Any]) -> None:
     with Exchange(silence_s=0.6, futures_period_ms=50, options_period_ms=50) as exchange:
         ws = connect("futures", to=exchange)

@@ -13,6 +13,7 @@ from .records import Table
 from .wire import Wire
 
 SCALE: Final[int]
+SIMD: Final[str | None]
 
 _Frame: TypeAlias = bytes | bytearray | memoryview | str
 _Number: TypeAlias = str | int | float | Decimal

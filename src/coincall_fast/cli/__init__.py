@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
-from . import bench, exchange, live, tape
+from . import bench, doctor, exchange, live, tape
 
 __all__ = ["main"]
 
@@ -104,6 +104,20 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--seconds", type=_positive, metavar="N", default=5.0, help="default: 5")
     speed.add_argument("--json", action="store_true", help="one JSON document")
     speed.set_defaults(run=bench.bench)
+
+    look = commands.add_parser(
+        "doctor", help="is all in order: this machine, the network, the clock, the keys; read-only"
+    )
+    look.add_argument("--sim", action="store_true", help="a simulated exchange instead; no keys")
+    _add_venue(look)
+    look.add_argument("--rest-url", help="another address of REST")
+    look.add_argument(
+        "--probe",
+        action="store_true",
+        help="instead, ask the venue what its documents leave open; takes a minute or two",
+    )
+    look.add_argument("--json", action="store_true", help="one JSON document a line")
+    look.set_defaults(run=doctor.doctor)
 
     sim = commands.add_parser("sim", help="the simulated exchange alone, until stopped")
     sim.add_argument("--port", type=_port, default=0, help="default: a free one")

@@ -160,6 +160,14 @@ class Client:
         )
         return rates
 
+    def countdowns(self) -> list[Countdown]:
+        """The account's countdowns (see `deadman`), as the venue has them. A read, which needs a
+        market maker's permission all the same."""
+        rows: list[Countdown] = []
+        for product in _COUNTED:
+            rows += self._rest.call("countdowns", {"product": product})
+        return rows
+
     # ---------------------------------------------------------------- the end of all orders
 
     def cancel_everything(self, timeout: float) -> None:

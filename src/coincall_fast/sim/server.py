@@ -166,7 +166,9 @@ class Server:
                 await connection.close(_CLOSE_WAIT_S)
                 return
             try:
-                message = await socket.receive(timeout=wait_s)
+                # Not receive's own timeout, which begins anew with each ping: no message.
+                async with asyncio.timeout(wait_s):
+                    message = await socket.receive()
             except TimeoutError:
                 continue  # a push may have moved the deadline
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
