@@ -53,7 +53,8 @@ def _member(enumeration: type[_E], value: Any, name: str) -> _E:
         if isinstance(value, enumeration):
             return value
         if isinstance(value, str):
-            return _named(enumeration, value)
+            found: _E = _named(enumeration, value)
+            return found
         if isinstance(value, Integral) and not isinstance(value, bool | Enum):
             return enumeration(int(value))
     except (KeyError, ValueError):
