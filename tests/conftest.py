@@ -41,6 +41,16 @@ def short_waits(monkeypatch):
     monkeypatch.setattr(Backoff, "FIRST_S", 0.005)
 
 
+@pytest.fixture(params=["direct", "requests"])
+def way(request, monkeypatch):
+    """REST goes over sockets of our own, all of it, and then by requests."""
+    from coincall_fast.rest.calls import Rest
+
+    chosen = {"direct": "_urgent", "requests": "_ordinary"}[request.param]
+    monkeypatch.setattr(Rest, "_way", lambda rest, endpoint: getattr(rest, chosen))
+    return request.param
+
+
 @pytest.fixture
 def no_names(monkeypatch):
     """No name but this machine's is known: no test reaches beyond it."""

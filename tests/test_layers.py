@@ -22,7 +22,7 @@ LAYERS = """
     streams.stream  streams.player  rest.client
     rest.options  rest.futures  rest.account
     rest.trading
-    rest.calls  rest.tickets  rest.pages
+    rest.calls  rest.tickets  rest.pages  rest.submitting
     streams.link
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
@@ -57,6 +57,7 @@ MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     streams.stream streams.player streams.link streams.listeners streams.inbox
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
+    rest.submitting
     connecting tls reading
     """.split()
 )

@@ -32,7 +32,7 @@ from coincall_fast import (
 from rest_clients import HTML, QUICK, USER, answering, cancel, connected
 from stub_server import AUTHORITY, KEY, SECRET, Asked, Raw, bytes_server, envelope, serving
 
-pytestmark = pytest.mark.usefixtures("short_waits", "no_names")
+pytestmark = pytest.mark.usefixtures("short_waits", "no_names", "way")
 
 # What an answer may be
 

@@ -69,6 +69,7 @@ WRITES: list[Callable[[Client], Any]] = [
     ],
     ids=["503", "half", "10000", "10605", "429"],
 )
+@pytest.mark.usefixtures("way")
 def test_writes_are_sent_once(write: Callable[[Client], Any], answer: Raw) -> None:
     with connected(lambda asked: answer) as (stub, client):
         with pytest.raises((VenueError, TransportError)):
@@ -104,6 +105,7 @@ def test_no_thread_signs_before_the_time_is_known() -> None:
 
 
 @pytest.mark.parametrize("call", [lambda c: c.account.user(), cancel], ids=["read", "write"])
+@pytest.mark.usefixtures("way")
 def test_a_clock_that_is_set_meanwhile(call: Callable[[Client], Any]) -> None:
     """One refusal of the timestamp, the time anew, and one repetition."""
     with connected(lambda asked: envelope(USER)) as (stub, client):
@@ -303,6 +305,7 @@ def test_closing_ends_waits() -> None:
     assert [type(error) for error in ended] == [Unavailable, UsageError]
 
 
+@pytest.mark.usefixtures("way")
 def test_a_storm_of_429() -> None:
     """Each closes the window for as long as it says; the read gets through, the rest waits."""
     storm = HTML._replace(status=429, headers={"Retry-After": "1"})
@@ -346,6 +349,7 @@ def test_why_there_was_another_attempt_says_more() -> None:
         assert len(stub.asked) == 1
 
 
+@pytest.mark.usefixtures("way")
 def test_what_was_not_sent_does_not_count() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

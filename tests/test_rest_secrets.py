@@ -200,6 +200,7 @@ def test_what_items_of_a_batch_say() -> None:
     assert len(message) <= 300
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("venue", VENUES)
 def test_errors_of_answers(watch: Watch, venue: str) -> None:
     how: dict[str, Any] = {"timeout": QUICK, "rates": WIDE}
@@ -209,6 +210,7 @@ def test_errors_of_answers(watch: Watch, venue: str) -> None:
                 watch.provoke(stub, lambda call=call: call(client))  # type: ignore[misc]
 
 
+@pytest.mark.usefixtures("way")
 def test_errors_of_the_network(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     def call(url: str) -> None:
         with Client(KEY, SECRET, rest_url=url, timeout=QUICK, rates=WIDE) as client:
@@ -280,11 +282,15 @@ def test_errors_of_use(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     watch.provoke(None, lambda: Client(KEY, SECRET + "é"))
 
 
+@pytest.mark.usefixtures("way")
 def test_an_interrupt(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C comes where it wants: the frames below ours have the headers as locals."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
+
+    class Interrupting:
+        match = interrupt
 
     with (
         serving(lambda asked: envelope()) as stub,
@@ -293,6 +299,7 @@ def test_an_interrupt(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
         client.server_time()
         client._rest._ask_s = math.inf
         monkeypatch.setattr(http.client.HTTPConnection, "getresponse", interrupt)
+        monkeypatch.setattr("coincall_fast.rest.connection._PLAIN", Interrupting())
         watch.provoke(stub, client.account.user)
 
 

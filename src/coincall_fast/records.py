@@ -145,7 +145,7 @@ class Record(Cells):
         if unknown:
             raise UsageError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         try:
-            self._fill(json.dumps(values, default=_digits, allow_nan=False).encode())
+            self._fill(_encoded(values).encode())
         except (DecodeError, TypeError, ValueError) as error:
             raise UsageError(f"{type(self).__name__}: {error}") from None
 
@@ -212,6 +212,9 @@ def _digits(value: object) -> str:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"no {type(value).__name__} is a value of a row")
+
+
+_encoded = json.JSONEncoder(default=_digits, allow_nan=False).encode
 
 
 def _without_nan(record: Any) -> list[Any]:

@@ -7,11 +7,11 @@ error of theirs.
 
 import hashlib
 import hmac
-import json
 import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring
 from urllib.parse import quote
 
 from .errors import UsageError
@@ -62,9 +62,9 @@ def canonical(params: Mapping[str, object]) -> str:
 def texts(params: Mapping[str, object]) -> dict[str, str]:
     """Parameters as the texts that are signed, in their order: by the bytes of their names."""
     try:
-        kept = [(name.encode(), name) for name in params if params[name] is not None]
-        shown = {name: _text(params[name]) for _, name in sorted(kept)}
-        "".join(shown.values()).encode()
+        # The order of code points is that of their bytes.
+        shown = {name: _text(params[name]) for name in sorted(params) if params[name] is not None}
+        "".join([*shown, *shown.values()]).encode()
     except UnicodeEncodeError:
         raise UsageError(
             "a parameter has half a character in it, which nothing can be sent as"
@@ -101,7 +101,7 @@ def json_text(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return encode_basestring(value)
         case int():
             return str(int(value))
         case float() | Decimal():

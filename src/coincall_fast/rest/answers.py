@@ -41,39 +41,20 @@ LONGEST_TEXT = 300  # of what a venue says, in an error
 
 _T = TypeVar("_T")
 
-_NOTHING = object()  # null is data too
-
 
 def read(request: Request, answer: Answer, hide: Callable[[str], str] = str) -> Any:
     """The value of an answer, or raises VenueError, one of its kinds, or DecodeError.
 
     hide: takes out of the venue's text what must not be told.
     """
-    status, body = answer.status, answer.body
-    code, said, data = _opened(body, hide)
-    told = f"HTTP {status}" if said is None else f"{said} (HTTP {status})"
-    if status == 429:
-        error = RateLimited(told, code, endpoint=request.name)
-        error.wait_s = answer.retry_after_s
-        raise error
-    if status >= 500 or status in (408, 425):
-        raise Unavailable(told, code, endpoint=request.name)
-    if code is not None and code != 0:
-        raise refusal(code, said, request.name)
-    if status in (401, 403):
-        raise AuthError(f"{told}: not for this key or address", code, endpoint=request.name)
-    if status == 404:
-        raise VenueError(f"{told}: no such path, or not for this key", code, endpoint=request.name)
-    if 300 <= status < 400:
-        raise VenueError(
-            f"{told}: sent elsewhere, where a signed request does not follow",
-            code,
-            endpoint=request.name,
-        )
-    if status != 200:
-        raise VenueError(told, code, endpoint=request.name)
-    if code is None or data is _NOTHING:
+    body = answer.body
+    envelope = _envelope(body)
+    code = _code(envelope)
+    if answer.status != 200 or code not in (0, None):
+        raise _refusal(request, answer, code, _said(envelope, hide))
+    if code is None or "data" not in envelope:  # null is data too
         raise DecodeError(f"coincall {request.name}: {_wrong_with(body)}")
+    data = envelope["data"]
     try:
         return request.endpoint.result(body, data)
     except DecodeError as error:
@@ -82,15 +63,38 @@ def read(request: Request, answer: Answer, hide: Callable[[str], str] = str) -> 
         ) from None
 
 
-def _opened(body: bytes, hide: Callable[[str], str]) -> tuple[int | None, str | None, Any]:
-    """The code, the text and the data of an envelope; of what is none, nothing."""
+def _refusal(request: Request, answer: Answer, code: int | None, said: str | None) -> VenueError:
+    """What an answer means that is none, by its status and then by its code."""
+    status = answer.status
+    told = f"HTTP {status}" if said is None else f"{said} (HTTP {status})"
+    if status == 429:
+        error = RateLimited(told, code, endpoint=request.name)
+        error.wait_s = answer.retry_after_s
+        return error
+    if status >= 500 or status in (408, 425):
+        return Unavailable(told, code, endpoint=request.name)
+    if code is not None and code != 0:
+        return refusal(code, said, request.name)
+    if status in (401, 403):
+        return AuthError(f"{told}: not for this key or address", code, endpoint=request.name)
+    if status == 404:
+        return VenueError(f"{told}: no such path, or not for this key", code, endpoint=request.name)
+    if 300 <= status < 400:
+        return VenueError(
+            f"{told}: sent elsewhere, where a signed request does not follow",
+            code,
+            endpoint=request.name,
+        )
+    return VenueError(told, code, endpoint=request.name)
+
+
+def _envelope(body: bytes) -> dict[str, Any]:
+    """Code, text and data; of what is none, nothing."""
     try:
         envelope = orjson.loads(body)
     except ValueError:
-        return None, None, _NOTHING
-    if not isinstance(envelope, dict):
-        return None, None, _NOTHING
-    return _code(envelope), _said(envelope, hide), envelope.get("data", _NOTHING)
+        return {}
+    return envelope if isinstance(envelope, dict) else {}
 
 
 def _code(envelope: dict[str, Any]) -> int | None:

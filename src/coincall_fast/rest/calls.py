@@ -180,12 +180,23 @@ class Rest:
             )
         if endpoint.encoding:
             headers["Content-Type"] = endpoint.encoding
-        way = self._urgent if endpoint.is_write or endpoint.is_urgent else self._ordinary
+        way = self._way(endpoint)
         answer = way.send(endpoint.method, request.target, headers, request.body, end_s)
         if self.credentials is None:
             return answer
         # Some venues repeat what they refuse; then it would be among the locals of a traceback.
         return answer._replace(body=self.credentials.hidden(answer.body, headers))
+
+    def warm(self, connections: int) -> None:
+        """Has so many urgent connections stand until `close`, and the venue's time known."""
+        refuse_to_block("warm")
+        end_s = time.monotonic() + self._total_s
+        if self.credentials is not None and self._wants_time():
+            self._sync_first(end_s)
+        self._urgent.warm(connections, build(self._endpoints["time"], {}).target, end_s)
+
+    def _way(self, endpoint: Endpoint) -> Way:
+        return self._urgent if endpoint.is_write or endpoint.is_urgent else self._ordinary
 
     # ---------------------------------------------------------------- rates
 
@@ -309,9 +320,13 @@ class Rest:
             except CoincallFastError as error:
                 log.warning("the venue's clock was not heard: %s", error)
 
-    def close(self) -> None:
-        """Ends waits between attempts, the clock's thread and the connections that are idle."""
+    def let_go(self) -> None:
+        """Ends waits between attempts and for places; nothing begins any more."""
         self._closing.set()
+
+    def close(self) -> None:
+        """The same, and ends the clock's thread and the connections that are idle."""
+        self.let_go()
         if self._keeper is not None:
             self._keeper.join(self._total_s)
         self._ordinary.close()

@@ -1,8 +1,10 @@
 """`Client`: Coincall's signed REST, by nouns and verbs (contract, section 5)."""
 
 import contextlib
+import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from functools import partial
 from itertools import count
 from typing import Any, Self
@@ -25,12 +27,14 @@ from .http import Http
 from .options import Options
 from .rates import Rate
 from .reports import Countdown, FundingRate
+from .submitting import Submitting
 from .trading import Guard, Trading
 
 __all__ = ["Client", "Deadman", "Timeout"]
 
 TIMEOUT = Timeout()
 PAUSE_S = 0.25  # between two looks at whether all orders are gone
+WARM = 4  # connections for what is submitted
 EMPTY_LOOKS = 2  # one list without orders does not prove that there are none (section 5, quirk 27)
 
 _COUNTED = {1: "options", 2: "futures"}  # what the venue calls the products of a countdown
@@ -105,14 +109,64 @@ class Client:
             window_ms=integer(window_ms, "window_ms"),
             order_window_ms=integer(order_window_ms, "order_window_ms"),
         )
+        self._total_s = limits.total_s
+        self._verbs: dict[str, Callable[..., Any]] = {}  # those that were submitted
+        self._submitting = Submitting(self._warm_for_submits)
         self._is_read_only = read_only
         self.account = AccountNoun(self._rest, read_only)
         self.options = Options(self._rest, order_guard, read_only)
         self.futures = Futures(self._rest, order_guard, read_only)
 
     def close(self) -> None:
-        """Closes what is open; the client cannot be used any more."""
+        """Closes what is open; the client cannot be used any more.
+
+        What was submitted and has not had its turn is not sent, and its futures say so; for what
+        has been sent, the answer is waited for, as long as the timeout says. What is not sent, or
+        not answered by then, is logged.
+        """
+        self._rest.let_go()
+        self._submitting.close(self._total_s)
         self._rest.close()
+
+    # ---------------------------------------------------------------- without waiting
+
+    def submit(self, verb: str, **arguments: Any) -> Future[Any]:
+        """Has a verb called by another thread: ``submit("options.place_order", symbol=...)``.
+
+        For threads that must not wait, such as one that reads a stream: it takes some microseconds.
+        `verb` is any public one of this client or its nouns, which takes its arguments by name;
+        UsageError for one that does not exist. What it returns (of a history, all rows) or raises
+        arrives in the future. Do not wait for that on a reading thread: frames would wait, too.
+
+        Cancellations have threads of their own, orders and modifications others, and what else
+        there is others again: so a cancellation may overtake an order that was submitted before and
+        waits for its place in the rate limits. What is about one order, by the same `order_id` or
+        `client_order_id`, keeps its order. What waits for its turn can be withdrawn by
+        `future.cancel()`; `rate_wait_s` counts from its turn on. The first call has some
+        connections dialled and kept warm; `warm` does it before.
+        """
+        call = self._verbs.get(verb)
+        if call is None:
+            call = self._verbs[verb] = self._verb(verb)
+        return self._submitting.submit(verb, call, arguments)
+
+    def _verb(self, name: str) -> Callable[..., Any]:
+        found: Any = self
+        for part in str(name).split("."):
+            found = getattr(found, part, None) if part and not part.startswith("_") else None
+        if not inspect.ismethod(found) or name in ("close", "submit"):
+            raise UsageError(f"no verb {name!r}: one such as 'options.place_order'")
+        return found
+
+    def warm(self, connections: int = 2) -> None:
+        """Has so many connections for orders ready, and asks the venue for its time. From then on
+        each is used (by a public GET of the time) before the venue may take it for idle, from a
+        thread of its own, until `close`. Raises TransportError where they do not come about."""
+        self._rest.warm(integer(connections, "connections"))
+
+    def _warm_for_submits(self) -> None:
+        with contextlib.suppress(CoincallFastError):  # whatever it is, the call will say it
+            self._rest.warm(WARM)
 
     def __enter__(self) -> Self:
         return self

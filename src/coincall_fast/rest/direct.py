@@ -7,8 +7,11 @@ its age is looked at and what has come over it.
 """
 
 import contextlib
+import http.client
+import logging
 import os
 import ssl
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -23,6 +26,8 @@ from .exchange import AGENT, Place, Timeout, Told, failure_of
 from .request import Answer
 
 __all__ = ["Direct"]
+
+log = logging.getLogger("coincall_fast")
 
 POOLED = 16  # connections kept open; more threads than that dial anew
 IDLE_S = 10.0  # a connection that nobody has used for longer is closed; some venues do so after 15
@@ -50,6 +55,9 @@ class Direct:
         self._process = os.getpid()
         self._idle: deque[Connection] = deque()  # the one that was used last is the last
         self._is_closed = False
+        self._wanted = 0  # connections that are to be warm
+        self._keeper: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def send(
         self, method: str, target: str, headers: Hidden, body: bytes | None, end_s: float
@@ -102,6 +110,65 @@ class Direct:
         else:
             connection.close()
 
+    # ---------------------------------------------------------------- kept warm
+
+    def warm(self, count: int, target: str, end_s: float) -> None:
+        """Dials until so many connections are idle, each of which has had an answer to a GET of
+        this, and keeps as many so until `close`, from a thread of its own.
+
+        Raises TransportError where one does not come about.
+        """
+        if self._process != os.getpid():
+            self._orphan()
+        self._wanted = min(count, POOLED)
+        failure: BaseException | None = None
+        try:
+            self._refresh(target, end_s)
+        except Exception as error:
+            failure = failure_of(error, f"{self.place.name} GET {target}", is_sent=False)
+        if self._keeper is None and not self._is_closed:
+            self._keeper = threading.Thread(
+                target=self._keep, args=(target,), name="coincall-fast warm", daemon=True
+            )
+            self._keeper.start()
+        if failure is not None:
+            raise failure
+
+    def _keep(self, target: str) -> None:
+        while not self._closing.wait(WARM_S / 2):
+            try:
+                self._refresh(target, time.monotonic() + self._timeout.total_s)
+            except Exception as error:  # the next order dials by itself, or says why it cannot
+                log.debug("a connection was not kept warm: %s", type(error).__name__)
+
+    def _refresh(self, target: str, end_s: float) -> None:
+        """Uses what has been idle for some time, the oldest first, and dials what is missing."""
+        while self._idle and time.monotonic() - self._idle[0].since_s > WARM_S:
+            try:
+                connection = self._idle.popleft()
+            except IndexError:  # taken meanwhile
+                break
+            if len(self._idle) < self._wanted and connection.is_fresh(time.monotonic()):
+                with contextlib.suppress(OSError, http.client.HTTPException, Told):
+                    self._use(connection, target, end_s)
+            else:
+                connection.close()
+        while len(self._idle) < self._wanted and not self._is_closed:
+            if not self._use(self._dialled(end_s), target, end_s):
+                break  # a venue that closes each after one answer cannot be had warm
+
+    def _use(self, connection: Connection, target: str, end_s: float) -> bool:
+        """One GET. Whether it can be used again."""
+        try:
+            connection.exchange("GET", self._bytes("GET", target, Hidden(), None), end_s)
+        except BaseException:
+            connection.close()
+            raise
+        self._put_back(connection)
+        return connection.is_kept
+
+    # ---------------------------------------------------------------- dialling
+
     def _dialled(self, end_s: float) -> Connection:
         place, timeout = self.place, self._timeout
         patience = Patience(min(timeout.connect_s, end_s - time.monotonic()))
@@ -142,6 +209,9 @@ class Direct:
     def close(self) -> None:
         """Closes the connections that are not in use; the others as soon as they are not."""
         self._is_closed = True
+        self._closing.set()
+        if self._keeper is not None:
+            self._keeper.join(self._timeout.connect_s)
         while self._idle:
             with contextlib.suppress(IndexError):
                 self._idle.pop().close()

@@ -58,6 +58,11 @@ class Way(Protocol):
         """
         ...
 
+    def warm(self, count: int, target: str, end_s: float) -> None:
+        """Has connections ready, as far as it can: up to so many, each of which has had an answer
+        to a GET of this. Raises TransportError where there is none."""
+        ...
+
     def close(self) -> None:
         """Closes the connections that are not in use."""
         ...

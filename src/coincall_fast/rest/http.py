@@ -135,6 +135,10 @@ class Http:
             response.status_code, bytes(body), seconds(response.headers.get("Retry-After"))
         )
 
+    def warm(self, count: int, target: str, end_s: float) -> None:
+        """One connection: urllib3 has no way to dial ahead."""
+        self.send("GET", target, Hidden(), None, end_s)
+
     def close(self) -> None:
         """Closes the connections that are not in use."""
         self._adapter.close()

@@ -5,6 +5,7 @@ Protocol page, sections 2 and 4. A parameter that endpoints have not had yet is 
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, IntEnum
+from functools import lru_cache
 from numbers import Integral
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -52,13 +53,19 @@ def _member(enumeration: type[_E], value: Any, name: str) -> _E:
         if isinstance(value, enumeration):
             return value
         if isinstance(value, str):
-            return enumeration[value.strip().upper().replace(" ", "_").replace("-", "_")]
+            found: _E = _named(enumeration, value)
+            return found
         if isinstance(value, Integral) and not isinstance(value, bool | Enum):
             return enumeration(int(value))
     except (KeyError, ValueError):
         pass
     known = ", ".join(member.name.lower() for member in enumeration)
     raise UsageError(f"{name} is one of {known}, not {value!r}")
+
+
+@lru_cache(512)
+def _named(enumeration: type[_E], name: str) -> _E:
+    return enumeration[name.strip().upper().replace(" ", "_").replace("-", "_")]
 
 
 def side_of(value: Any, name: str = "side") -> Side:

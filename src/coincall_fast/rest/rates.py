@@ -60,11 +60,12 @@ class Windows:
         rate = self._rates[name]
         slots = self._slots[rate.window]
         slots[:] = [slot for slot in slots if slot.done_s + rate.seconds > now_s]
-        # What is under way is not answered before now.
-        ends = sorted(min(slot.done_s, now_s) + rate.seconds for slot in slots)
-        shut_s = self._shut_s.get(rate.window, -math.inf)
-        free_s = now_s if len(ends) < rate.most else ends[len(ends) - rate.most]
-        return max(0.0, free_s - now_s, shut_s - now_s)
+        free_s = self._shut_s.get(rate.window, -math.inf)
+        if len(slots) >= rate.most:
+            # What is under way is not answered before now.
+            ends = sorted(min(slot.done_s, now_s) + rate.seconds for slot in slots)
+            free_s = max(free_s, ends[len(ends) - rate.most])
+        return max(0.0, free_s - now_s)
 
     def take(self, name: str) -> Slot:
         """A place in the window; the request may be sent."""

@@ -72,16 +72,23 @@ class Answer(NamedTuple):
 
 def build(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
     """The request of these arguments. Raises UsageError for values that it cannot have."""
-    path = re.sub(r"\{(\w+)\}", lambda found: _segment(found[1], arguments), endpoint.path)
+    path = endpoint.path
+    if "{" in path:
+        path = re.sub(r"\{(\w+)\}", lambda found: _segment(found[1], arguments), path)
     params = wired(endpoint.parameters, arguments)
     shown = texts(params)
-    signed = "&".join(f"{name}={text}" for name, text in shown.items())
+    signed = "&".join([f"{name}={text}" for name, text in shown.items()])
+    if endpoint.encoding == JSON:
+        members = [
+            f'"{name}":{json_text(value) if isinstance(value, str) else shown[name]}'
+            for name, value in params.items()
+        ]
+        return Request(endpoint, path, signed, "", f"{{{','.join(members)}}}".encode())
     # What the documents have as values stands as it is signed: a comma needs no escape.
-    escaped = "&".join(f"{name}={quote(text, safe=',')}" for name, text in shown.items())
-    if endpoint.encoding == QUERY:
-        return Request(endpoint, path, signed, escaped, None)
-    body = escaped if endpoint.encoding == FORM else json_text(params)
-    return Request(endpoint, path, signed, "", body.encode())
+    escaped = "&".join([f"{name}={quote(text, safe=',')}" for name, text in shown.items()])
+    if endpoint.encoding == FORM:
+        return Request(endpoint, path, signed, "", escaped.encode())
+    return Request(endpoint, path, signed, escaped, None)
 
 
 def _segment(name: str, arguments: Mapping[str, Any]) -> str:
