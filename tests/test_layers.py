@@ -19,9 +19,11 @@ LAYERS = """
     cli  pytest_plugin
     __init__
     coincall
+    guardian
     streams.stream  streams.player  rest.client
-    rest.options  rest.futures  rest.account
-    rest.trading
+    rest.options  rest.futures  rest.account  rest.deadman
+    rest.trading  rest.guard_process
+    rest.countdown
     rest.calls  rest.tickets  rest.pages
     streams.link
     streams.listeners  streams.connection
@@ -38,7 +40,7 @@ LAYERS = """
     rest.instruments  rest.request  environment
     rest.parameters
     streams.latency  streams.recording  rest.decimals  rest.rates  rest.clock  rest.codes
-    model  signing  backoff  connecting
+    model  signing  backoff  connecting  lease
     _latency  _wire
     errors  change  tls  reading
     streams.__init__  rest.__init__
@@ -57,7 +59,7 @@ MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     streams.stream streams.player streams.link streams.listeners streams.inbox
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
-    connecting tls reading
+    rest.deadman rest.countdown rest.guard_process guardian connecting tls reading
     """.split()
 )
 

@@ -63,7 +63,11 @@ def read(request: Request, answer: Answer, hide: Callable[[str], str] = str) -> 
     if status in (401, 403):
         raise AuthError(f"{told}: not for this key or address", code, endpoint=request.name)
     if status == 404:
-        raise VenueError(f"{told}: no such path, or not for this key", code, endpoint=request.name)
+        refused = VenueError(
+            f"{told}: no such path, or not for this key", code, endpoint=request.name
+        )
+        refused.status = status
+        raise refused
     if 300 <= status < 400:
         raise VenueError(
             f"{told}: sent elsewhere, where a signed request does not follow",
