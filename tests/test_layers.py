@@ -24,7 +24,7 @@ LAYERS = """
     rest.options  rest.futures  rest.account  rest.deadman
     rest.trading  rest.guard_process
     rest.countdown
-    rest.calls  rest.tickets  rest.pages
+    rest.calls  rest.tickets  rest.pages  rest.limits
     streams.link
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
@@ -59,7 +59,7 @@ MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     streams.stream streams.player streams.link streams.listeners streams.inbox
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
-    rest.deadman rest.countdown rest.guard_process guardian connecting tls reading
+    rest.deadman rest.countdown rest.guard_process rest.limits guardian connecting tls reading
     """.split()
 )
 

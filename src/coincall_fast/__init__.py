@@ -60,6 +60,7 @@ from .model import (
 )
 from .rest.deadman import Deadman, Late
 from .rest.instruments import Instrument
+from .rest.limits import Limit, Limits, MarkPrices
 from .rest.rates import Rate
 from .rest.tickets import Outcome
 
@@ -88,6 +89,9 @@ __all__ = [
     "Instrument",
     "Kline",
     "Late",
+    "Limit",
+    "Limits",
+    "MarkPrices",
     "Message",
     "OptionChain",
     "Order",

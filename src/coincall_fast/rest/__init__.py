@@ -9,6 +9,7 @@ From the top; each module knows only what is below it:
     trading                      the verbs that options and futures share
     calls tickets pages          rate limits, clock and retries around one request and its answer;
                                  orders before and after they are sent; histories
+    limits                       an order_guard that is shipped: what no order may be beyond
     endpoints                    every endpoint, a row each
     answers reports              what an answer says: a value or an error; the classes of REST alone
     http direct                  one exchange, before one deadline: by requests; by our own sockets

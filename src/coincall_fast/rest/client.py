@@ -238,8 +238,8 @@ class Client:
         without a beat. That needs a market maker's permission. Without it, or with
         `keeper="process"`, a guard process on this machine does, of all orders of the account:
         when this program has ended, or has missed three beats of one a second (or of a third of
-        `timeout_ms`, where that is shorter). It writes what it does to `log_path`, or to stderr what
-        went wrong.
+        `timeout_ms`, where that is shorter). It writes what it does to `log_path`, or what went
+        wrong to stderr.
 
         `on_late(late)` hears of each beat that is late, on a thread of its own.
         Where a countdown cannot be set for another reason, raises, after it took back the others.
