@@ -246,6 +246,7 @@ class Client:
         """
         if self._is_read_only:
             raise UsageError("this client is read-only: no deadman")
+        refuse_to_block("deadman")
         if keeper not in (None, "venue", "process"):
             raise UsageError(f"keeper is 'venue' or 'process', not {keeper!r}")
         pairs = (symbols,) if isinstance(symbols, str) else symbols

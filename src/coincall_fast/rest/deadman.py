@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from ..errors import CoincallFastError, GuardLost, OrderRejected, UsageError
+from .calls import refuse_to_block
 from .countdown import LAPSED, together
 from .reports import Countdown
 
@@ -111,12 +112,14 @@ class Deadman:
     def set(self) -> None:
         """Starts it again after it has lapsed. A guard process first cancels everything: raises
         OrderRejected (10619) where that takes too long."""
+        refuse_to_block("set")
         self._sets += 1
         self._keeper.set()
         self.has_lapsed = False
 
     def beat(self) -> None:
         """One more sign of life. Raises OrderRejected (10619) where it has lapsed meanwhile."""
+        refuse_to_block("beat")
         end_s = time.monotonic() + EXIT_S
         together(partial(self._heard, beat, end_s) for beat in self._keeper.beats().values())
 
@@ -129,6 +132,7 @@ class Deadman:
         back. Raises OrdersRemain after `timeout` seconds; then nothing is taken back."""
         if self.is_closed or self._process != os.getpid():  # a child after a fork has no say
             return
+        refuse_to_block("close")
         self.is_closed = True
         if self._cancels_on_exit if cancel is None else cancel:
             try:
