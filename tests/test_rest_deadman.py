@@ -148,6 +148,28 @@ def test_a_product_that_hangs_keeps_none_of_the_others_orders(hanging: str) -> N
     assert f"/open/{well}/order/cancelOpenOrders/v1/BUSD" in cancelled
 
 
+@pytest.mark.parametrize("product", ["option", "futures"])
+def test_an_order_that_comes_after_an_empty_list(product: str) -> None:
+    """It was accepted late: one list without orders does not prove that there are none."""
+    symbol = "BTCUSD" if product == "futures" else "BTCUSD-1JAN40-1-C"
+    looks, cancelled = 0, False
+
+    def answer(asked: Asked) -> Raw:
+        nonlocal looks, cancelled
+        if f"{product}/order/cancelOpenOrders" in asked.path:
+            cancelled = True
+        if f"{product}/order/pending" in asked.path:
+            looks += 1
+            is_there = looks > 1 and not cancelled
+            return envelope({"list": [{"orderId": 5, "symbol": symbol}] if is_there else []})
+        return envelope({"list": []} if "pending" in asked.path else None)
+
+    with connected(answer) as (_, client):
+        client.cancel_everything(30)
+    assert cancelled
+    assert looks >= 4
+
+
 # The beats that it gives by itself
 
 

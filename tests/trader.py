@@ -33,7 +33,7 @@ def main(rest_url: str, keeper: str = "process", timeout_ms: str = "5000") -> No
                 try:
                     client.futures.place_order(symbol=("BTCUSD", "ETHUSD")[placed % 2], **new)  # type: ignore[arg-type]
                     client.options.place_order(symbol=option, **new)  # type: ignore[arg-type]
-                    if placed == 1:
+                    if placed == 0:
                         say("ready", guard=switch.pid)
                 except OrderRejected as error:
                     say("refused", code=error.code, lapsed=switch.has_lapsed)
