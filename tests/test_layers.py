@@ -19,10 +19,12 @@ LAYERS = """
     cli  pytest_plugin
     __init__
     coincall
+    guardian
     streams.stream  streams.player  rest.client
-    rest.options  rest.futures  rest.account
-    rest.trading
-    rest.calls  rest.tickets  rest.pages  rest.submitting
+    rest.options  rest.futures  rest.account  rest.deadman
+    rest.trading  rest.guard_process
+    rest.countdown
+    rest.calls  rest.tickets  rest.pages  rest.limits  rest.submitting
     streams.link
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
@@ -38,7 +40,7 @@ LAYERS = """
     rest.instruments  rest.request  environment
     rest.parameters
     streams.latency  streams.recording  rest.decimals  rest.rates  rest.clock  rest.codes
-    model  signing  backoff  connecting
+    model  signing  backoff  connecting  lease
     _latency  _wire
     errors  change  tls  reading
     streams.__init__  rest.__init__
@@ -57,8 +59,8 @@ MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     streams.stream streams.player streams.link streams.listeners streams.inbox
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
-    rest.submitting
-    connecting tls reading
+    rest.submitting rest.deadman rest.countdown rest.guard_process rest.limits
+    guardian connecting tls reading
     """.split()
 )
 

@@ -1,10 +1,14 @@
-"""The end of all orders where one product fails: the other is asked all the same, and in time."""
+"""The dead-man's switch at the venue, and the end of all orders where one product fails.
+
+Where one hangs or fails the other is asked all the same, and in time.
+"""
 
 import contextlib
+import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,13 +16,16 @@ import pytest
 from coincall_fast import (
     AuthError,
     Client,
+    Deadman,
     DecodeError,
+    Late,
     OrderRejected,
     OrdersRemain,
+    TransportError,
     Unavailable,
 )
-from coincall_fast.rest.client import Deadman
 from rest_clients import WIDE, connected
+from streams import until
 from stub_server import Asked, Raw, envelope
 
 pytestmark = pytest.mark.usefixtures("short_waits", "no_names")
@@ -73,7 +80,7 @@ def test_a_beat_reaches_the_other_product(
     venue.fails = {product: answer}
     with pytest.raises(kind):
         switch.beat()
-    assert venue.beaten == [1, 2]
+    assert sorted(venue.beaten) == [1, 2]
 
 
 @pytest.mark.parametrize("product", [1, 2])
@@ -89,7 +96,7 @@ def test_closing_takes_back_all_that_it_can(client: Client, venue: Counted) -> N
     assert len(venue.standing) == 4
     venue.fails = {1: DOWN}
     with pytest.raises(Unavailable):
-        switch.close()
+        switch.close(cancel=False)
     assert venue.standing == set()  # the venue may well have done what it answers no more
 
 
@@ -139,3 +146,191 @@ def test_a_product_that_hangs_keeps_none_of_the_others_orders(hanging: str) -> N
         assert time.monotonic() - begin_s < 30
     assert f"/open/{well}/order/cancelOpenOrders/v1/AUSD" in cancelled
     assert f"/open/{well}/order/cancelOpenOrders/v1/BUSD" in cancelled
+
+
+@pytest.mark.parametrize("product", ["option", "futures"])
+def test_an_order_that_comes_after_an_empty_list(product: str) -> None:
+    """It was accepted late: one list without orders does not prove that there are none."""
+    symbol = "BTCUSD" if product == "futures" else "BTCUSD-1JAN40-1-C"
+    looks, cancelled = 0, False
+
+    def answer(asked: Asked) -> Raw:
+        nonlocal looks, cancelled
+        if f"{product}/order/cancelOpenOrders" in asked.path:
+            cancelled = True
+        if f"{product}/order/pending" in asked.path:
+            looks += 1
+            is_there = looks > 1 and not cancelled
+            return envelope({"list": [{"orderId": 5, "symbol": symbol}] if is_there else []})
+        return envelope({"list": []} if "pending" in asked.path else None)
+
+    with connected(answer) as (_, client):
+        client.cancel_everything(30)
+    assert cancelled
+    assert looks >= 4
+
+
+# The beats that it gives by itself
+
+
+class Scripted:
+    """A venue that answers beats as it is told, and nothing else: `beats` maps a product to a
+    function of how many there were."""
+
+    def __init__(self) -> None:
+        self.answers: dict[int, Callable[[int], Raw]] = {}
+        self.beaten: dict[int, list[float]] = {1: [], 2: []}
+        self.ending = threading.Event()
+
+    def __call__(self, asked: Asked) -> Raw:
+        if "heartbeat" not in asked.path:
+            return envelope(True)
+        sent = json.loads(asked.body)
+        product: int = sent["type"]
+        self.beaten[product].append(time.monotonic())
+        if product in self.answers:
+            return self.answers[product](len(self.beaten[product]))
+        return envelope(sent["symbols"].split(","))
+
+
+@pytest.fixture
+def script() -> Iterator[Scripted]:
+    made = Scripted()
+    yield made
+    made.ending.set()
+
+
+def beating() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if "coincall-fast" in thread.name}
+
+
+def test_it_beats_by_itself_until_it_is_closed(script: Scripted) -> None:
+    told: list[Late] = []
+    with connected(script) as (_, client):
+        switch = client.deadman("BTCUSD", 300, on_late=told.append, cancel_on_exit=False)
+        until(lambda: min(map(len, script.beaten.values())) >= 5, "five beats of each")
+        for times in script.beaten.values():
+            assert times[4] - times[0] > 0.2  # a third of 300 ms lies between two
+        switch.close()
+        until(lambda: not beating(), "the end of the threads")
+        counted = dict(script.beaten)
+        time.sleep(0.2)
+        assert script.beaten == counted
+        assert not switch.has_lapsed
+
+
+def test_a_product_that_hangs_keeps_no_beat_from_the_other(script: Scripted) -> None:
+    def hang(_: int) -> Raw:
+        script.ending.wait(60)
+        return DOWN
+
+    script.answers[1] = hang
+    told: list[Late] = []
+    with connected(script) as (_, client):
+        switch = client.deadman("BTCUSD", 600, on_late=told.append, cancel_on_exit=False)
+        until(lambda: len(script.beaten[2]) >= 8, "beats of futures")
+        assert len(script.beaten[1]) >= 2  # each try has a deadline
+        assert {late.of for late in told if late.error is not None} == {"options"}
+        assert not switch.has_lapsed
+        begin_s = time.monotonic()
+        switch.close()
+        assert time.monotonic() - begin_s < 30
+
+
+def test_setting_many_over_a_venue_that_hangs_takes_one_timeout() -> None:
+    ending = threading.Event()
+
+    def hang(asked: Asked) -> Raw:
+        ending.wait(60)
+        return DOWN
+
+    with contextlib.ExitStack() as stack:
+        _, client = stack.enter_context(connected(hang, timeout=0.5))
+        stack.callback(ending.set)
+        begin_s = time.monotonic()
+        with pytest.raises(TransportError):
+            client.deadman([f"{n}USD" for n in range(20)], 5000)
+        assert time.monotonic() - begin_s < 10  # one by one, 40 to set and 40 to take back: 40 s
+
+
+def test_a_beat_that_fails_is_repeated_soon_and_told_once_it_is_late(script: Scripted) -> None:
+    script.answers[2] = lambda n: DOWN if n < 12 else envelope(["BTCUSD"])
+    told: list[Late] = []
+    with connected(script) as (_, client):
+        switch = client.deadman("BTCUSD", 1200, on_late=told.append, cancel_on_exit=False)
+        until(lambda: any(late.error is None for late in told), "a beat that was heard after all")
+        switch.close()
+    first, *_, last = told
+    assert (first.of, type(first.error), first.has_lapsed) == ("futures", Unavailable, False)
+    assert first.by_s > 0.2  # half of a third of 1.2 s
+    assert last.by_s > first.by_s
+    assert 12 > len(told) > 1  # not of each of them
+    times = script.beaten[2]
+    assert min(b - a for a, b in itertools.pairwise(times)) < 0.4
+
+
+def test_a_lapse_is_told_once_and_ends_when_it_is_set(script: Scripted) -> None:
+    has_lapsed = threading.Event()
+    has_lapsed.set()
+    script.answers[1] = lambda n: envelope([] if has_lapsed.is_set() else ["BTCUSD"])
+    told: list[Late] = []
+    with connected(script) as (_, client):
+        switch = client.deadman("BTCUSD", 300, on_late=told.append, cancel_on_exit=False)
+        until(lambda: switch.has_lapsed and len(script.beaten[1]) > 3, "the lapse")
+        (lapse,) = (late for late in told if late.has_lapsed)
+        assert isinstance(lapse.error, OrderRejected)
+        assert lapse.error.code == 10619
+        has_lapsed.clear()
+        switch.set()
+        beaten = len(script.beaten[1])
+        until(lambda: len(script.beaten[1]) > beaten + 2, "beats that are heard")
+        assert not switch.has_lapsed
+
+
+def test_a_callback_that_hangs_or_fails_keeps_no_beat(script: Scripted) -> None:
+    def hang(late: Late) -> None:
+        script.ending.wait(60)
+        raise RuntimeError("and fails")
+
+    script.answers[1] = lambda n: DOWN
+    with connected(script) as (_, client):
+        client.deadman("BTCUSD", 300, on_late=hang, cancel_on_exit=False)
+        until(lambda: min(map(len, script.beaten.values())) > 6, "beats")
+
+
+@pytest.mark.parametrize("leaving", [None, ValueError("trade"), KeyboardInterrupt()])
+def test_whatever_ends_the_with_everything_is_cancelled(leaving: BaseException | None) -> None:
+    asked_for: list[str] = []
+
+    def answer(asked: Asked) -> Raw:
+        asked_for.append(f"{asked.path} {asked.body.decode()}")
+        if "pending" in asked.path:
+            return envelope({"list": []})
+        return envelope(True)
+
+    with connected(answer) as (_, client):
+        client.futures.traded.add("BTCUSD")
+        with contextlib.suppress(ValueError, KeyboardInterrupt), client.deadman("BTCUSD", 60_000):
+            if leaving is not None:
+                raise leaving
+    cancelled = next(i for i, one in enumerate(asked_for) if "cancelOpenOrders/v1/BTCUSD" in one)
+    back = [i for i, one in enumerate(asked_for) if '"countdownTime":0' in one]
+    assert len(back) == 2
+    assert cancelled < min(back)  # only then
+
+
+def test_where_orders_stay_the_countdown_stays() -> None:
+    standing: list[int] = []
+
+    def answer(asked: Asked) -> Raw:
+        if "countdown/cancel/v1" in asked.path:
+            standing.append(json.loads(asked.body)["countdownTime"])
+        if "pending" in asked.path:
+            return envelope({"list": [{"orderId": 5, "symbol": "BTCUSD"}]})
+        return envelope(True)
+
+    with connected(answer) as (_, client):
+        switch = client.deadman("BTCUSD", 60_000)
+        with pytest.raises(OrdersRemain):
+            switch.close(timeout=0.6)
+    assert standing == [60_000, 60_000]

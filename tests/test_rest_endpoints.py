@@ -482,7 +482,8 @@ def test_the_request(stub: Stub, client: Client, case: Case) -> None:
     if case.name == "time":
         assert stub.times_asked == before + 1
         return
-    asked = next(asked for asked in stub.asked if asked.path == case.path)
+    # Those of a dead-man's switch are sent side by side; of others there is one, or the first.
+    asked = min((asked for asked in stub.asked if asked.path == case.path), key=lambda a: a.body)
     assert asked.method == case.method
     assert asked.headers.get("content-type") == case.content
     assert asked.query == (case.sent if case.method == "GET" else "")

@@ -228,7 +228,8 @@ def test_a_dead_mans_switch() -> None:
     with trading() as (exchange, client):
         order: dict[str, Any] = {"symbol": "BTCUSD", "side": "buy", "qty": 1}
         order |= {"order_type": "limit", "price": 1000}
-        with client.deadman(["BTCUSD", "ETHUSD"], 60_000) as switch:
+        with client.deadman(["BTCUSD", "ETHUSD"], 60_000, cancel_on_exit=False) as switch:
+            assert switch.keeper == "venue"
             client.futures.place_order(**order)
             exchange.skip(50_000)
             switch.beat()
@@ -250,6 +251,24 @@ def test_a_dead_mans_switch() -> None:
         exchange.skip(120_000)
         assert len(client.futures.open_orders()) == 1
         assert client._rest.call("countdowns", {"product": 2}) == []
+        with client.deadman("BTCUSD", 60_000):
+            client.futures.place_order(**order)
+        assert client.futures.open_orders() == []
+        assert client._rest.call("countdowns", {"product": 2}) == []
+
+
+def test_a_switch_that_nobody_beats_any_more() -> None:
+    """The client goes away first: the venue does what it is for."""
+    with trading() as (exchange, client):
+        client.deadman("BTCUSD", 60_000, cancel_on_exit=False)
+        order: dict[str, Any] = {"symbol": "BTCUSD", "side": "buy", "qty": 1, "price": 1000}
+        client.futures.place_order(**order, order_type="limit")
+        client.close()
+        keys = exchange.api_key, exchange.api_secret
+        with Client(*keys, rest_url=exchange.rest_url) as other:
+            assert len(other.futures.open_orders()) == 1
+            exchange.skip(61_000)
+            assert other.futures.open_orders() == []
 
 
 def test_batches_and_protection() -> None:
@@ -290,10 +309,12 @@ def test_batches_and_protection() -> None:
 def test_who_is_no_market_maker(makers_only: str) -> None:
     with trading(permissions=("trade",), makers_only=makers_only) as (_, client):
         with pytest.raises(VenueError) as caught:
-            client.deadman("BTCUSD", 5000)
+            client.deadman("BTCUSD", 5000, keeper="venue")
         assert isinstance(caught.value, AuthError) == (makers_only == "code")
         if makers_only == "404":
             assert "not for this key" in str(caught.value)
+        with client.deadman("BTCUSD", 5000) as switch:
+            assert switch.keeper == "process"
 
 
 def test_who_may_only_read() -> None:

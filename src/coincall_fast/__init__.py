@@ -14,9 +14,11 @@ from .errors import (
     DecodeError,
     DuplicateOrder,
     GapError,
+    GuardLost,
     OrderNotFound,
     OrderRejected,
     OrdersRemain,
+    OrderVetoed,
     ProtocolError,
     RateLimited,
     RecordingError,
@@ -56,7 +58,9 @@ from .model import (
     Sweep,
     TimeInForce,
 )
+from .rest.deadman import Deadman, Late
 from .rest.instruments import Instrument
+from .rest.limits import Limit, Limits, MarkPrices
 from .rest.rates import Rate
 from .rest.tickets import Outcome
 
@@ -73,15 +77,21 @@ __all__ = [
     "Client",
     "ClockError",
     "CoincallFastError",
+    "Deadman",
     "DecodeError",
     "Depth",
     "DuplicateOrder",
     "Fill",
     "FillSignal",
     "GapError",
+    "GuardLost",
     "Heartbeat",
     "Instrument",
     "Kline",
+    "Late",
+    "Limit",
+    "Limits",
+    "MarkPrices",
     "Message",
     "OptionChain",
     "Order",
@@ -90,6 +100,7 @@ __all__ = [
     "OrderRejected",
     "OrderState",
     "OrderType",
+    "OrderVetoed",
     "OrdersRemain",
     "Outcome",
     "Position",

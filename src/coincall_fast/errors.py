@@ -4,6 +4,7 @@
 
     CoincallFastError
     ├── UsageError          you asked for something impossible
+    │   └── OrderVetoed     ... or for what your own order_guard forbids
     ├── DecodeError         the venue sent, or you passed, what is not a legal message (.offset)
     ├── SymbolMismatch      a legal frame, but of another symbol than the book's
     ├── GapError            a change does not follow the version of a book (.symbol .expected)
@@ -19,6 +20,7 @@
     │   └── Unavailable     ... for now, or does not know itself: writes may have landed
     ├── OrdersRemain        orders that had to go are still open (.orders)
     └── TransportError      the network failed (.is_sent)
+        ├── GuardLost       ... or the pipe to a guard process, which has ended or hangs
         └── ProtocolError   ... or the server broke a rule of WebSockets (.close_code)
 
 No message, attribute or cause of these carries an API secret, a signature or a signed URL.
@@ -31,8 +33,10 @@ __all__ = [
     "DecodeError",
     "DuplicateOrder",
     "GapError",
+    "GuardLost",
     "OrderNotFound",
     "OrderRejected",
+    "OrderVetoed",
     "OrdersRemain",
     "ProtocolError",
     "RateLimited",
@@ -52,6 +56,10 @@ class CoincallFastError(Exception):
 
 class UsageError(CoincallFastError):
     """The call itself cannot be right, whatever the venue says."""
+
+
+class OrderVetoed(UsageError):
+    """The order_guard does not allow this order, or cannot tell; nothing was sent."""
 
 
 class DecodeError(CoincallFastError):
@@ -106,7 +114,10 @@ class RecordingError(CoincallFastError):
 
 class VenueError(CoincallFastError):
     """The venue refused. ``code`` is the venue's own (``None`` where it gave none), ``endpoint``
-    the method and path that it refused (``None`` on a stream)."""
+    the method and path that it refused (``None`` on a stream), ``status`` that of HTTP, where it
+    says no more than that."""
+
+    status: int | None = None
 
     def __init__(
         self,
@@ -190,6 +201,10 @@ class TransportError(CoincallFastError):
     """
 
     is_sent: bool = False
+
+
+class GuardLost(TransportError):
+    """The guard process has ended, or does not answer; another one takes its place."""
 
 
 class ProtocolError(TransportError):

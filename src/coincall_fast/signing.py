@@ -176,6 +176,10 @@ class Credentials:
             }
         )
 
+    def revealed(self) -> Hidden:
+        """The pair itself, for another process of ours."""
+        return Hidden(api_key=self.key, api_secret=self._secret)
+
     def hide(self, said: str) -> str:
         """A text of somebody else's, without what signs requests, if it should repeat that."""
         for own in (self.key, self._secret):

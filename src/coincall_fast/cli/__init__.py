@@ -14,6 +14,8 @@ from typing import NoReturn
 from .. import __version__
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
 from . import bench, doctor, exchange, live, tape
+from .cancel_all import cancel_all
+from .money import add_trading
 
 __all__ = ["main"]
 
@@ -99,6 +101,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--json", action="store_true", help="one JSON document a line")
     replay.set_defaults(run=tape.replay)
+
+    cancel = commands.add_parser(
+        "cancel-all", help="cancel all orders of both products, and see that none is left"
+    )
+    add_trading(cancel)
+    cancel.add_argument(
+        "--timeout", type=_positive, metavar="S", default=30.0, help="seconds; default: 30"
+    )
+    cancel.add_argument("--json", action="store_true", help="one JSON document a line")
+    cancel.set_defaults(run=cancel_all)
 
     speed = commands.add_parser("bench", help="how fast it is on this machine; no keys, no network")
     speed.add_argument("--seconds", type=_positive, metavar="N", default=5.0, help="default: 5")

@@ -4,10 +4,13 @@ From the top; each module knows only what is below it:
 
     client                       the nouns
     options futures account      the verbs of one noun each
+    deadman                      the dead-man's switch: signs of life, from threads of its own, to
+    guard_process countdown      ... a guard process on this machine, or to the venue
     trading                      the verbs that options and futures share
     calls tickets pages          rate limits, clock and retries around one request and its answer;
                                  orders before and after they are sent; histories
     submitting                   the threads that make calls nobody waits for
+    limits                       an order_guard that is shipped: what no order may be beyond
     endpoints                    every endpoint, a row each
     answers reports              what an answer says: a value or an error; the classes of REST alone
     http direct                  one exchange, before one deadline: by requests; by our own sockets

@@ -78,7 +78,11 @@ def _refusal(request: Request, answer: Answer, code: int | None, said: str | Non
     if status in (401, 403):
         return AuthError(f"{told}: not for this key or address", code, endpoint=request.name)
     if status == 404:
-        return VenueError(f"{told}: no such path, or not for this key", code, endpoint=request.name)
+        refused = VenueError(
+            f"{told}: no such path, or not for this key", code, endpoint=request.name
+        )
+        refused.status = status
+        return refused
     if 300 <= status < 400:
         return VenueError(
             f"{told}: sent elsewhere, where a signed request does not follow",

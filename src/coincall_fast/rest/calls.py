@@ -97,6 +97,8 @@ class Rest:
         self._synced = 0
         self._ask_s = -math.inf  # when the venue's time is wanted before we sign
         self._keeper: threading.Thread | None = None
+        # Each raises where no order may be sent now: asked at the last moment, behind all waits.
+        self.conditions: list[Callable[[], None]] = []
         self._closing = threading.Event()
 
     def call(self, name: str, arguments: Mapping[str, Any], end_s: float | None = None) -> Any:
@@ -156,6 +158,8 @@ class Rest:
         slot = self._admitted(request, end_s)
         is_sent = True
         try:
+            for condition in self.conditions if request.endpoint.rate == "place" else ():
+                condition()
             answer = self._sent(request, end_s)
         except TransportError as error:
             is_sent = error.is_sent

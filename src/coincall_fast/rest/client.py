@@ -2,27 +2,30 @@
 
 import contextlib
 import inspect
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from functools import partial
 from itertools import count
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from requests.adapters import BaseAdapter
 
 from ..environment import credentials, hosts
-from ..errors import CoincallFastError, OrderRejected, OrdersRemain, UsageError
+from ..errors import CoincallFastError, OrdersRemain, UsageError
 from ..message import Order
 from ..signing import Hidden
 from .account import AccountNoun
 from .answers import read
 from .calls import Rest, refuse_to_block
+from .countdown import PRODUCTS, Countdowns, is_not_permitted
+from .deadman import Deadman, Keeper, Late
 from .decimals import integer
 from .direct import Direct
 from .endpoints import ENDPOINTS, RATES
 from .exchange import Place, Timeout, Way
 from .futures import Futures
+from .guard_process import GuardProcess
 from .http import Http
 from .options import Options
 from .rates import Rate
@@ -30,14 +33,14 @@ from .reports import Countdown, FundingRate
 from .submitting import Submitting
 from .trading import Guard, Trading
 
-__all__ = ["Client", "Deadman", "Timeout"]
+__all__ = ["Client", "Timeout"]
+
+log = logging.getLogger("coincall_fast")
 
 TIMEOUT = Timeout()
 PAUSE_S = 0.25  # between two looks at whether all orders are gone
 WARM = 4  # connections for what is submitted
 EMPTY_LOOKS = 2  # one list without orders does not prove that there are none (section 5, quirk 27)
-
-_COUNTED = {1: "options", 2: "futures"}  # what the venue calls the products of a countdown
 
 
 class Client:
@@ -112,6 +115,14 @@ class Client:
         self._total_s = limits.total_s
         self._verbs: dict[str, Callable[..., Any]] = {}  # those that were submitted
         self._submitting = Submitting(self._warm_for_submits)
+        # What a guard process needs to be a client like this one.
+        self._settings = {
+            "rest_url": base_url,
+            "timeout": list(limits),
+            "window_ms": window_ms,
+            "order_window_ms": order_window_ms,
+        }
+        self._switches: list[Deadman] = []
         self._is_read_only = read_only
         self.account = AccountNoun(self._rest, read_only)
         self.options = Options(self._rest, order_guard, read_only)
@@ -122,10 +133,13 @@ class Client:
 
         What was submitted and has not had its turn is not sent, and its futures say so; for what
         has been sent, the answer is waited for, as long as the timeout says. What is not sent, or
-        not answered by then, is logged.
+        not answered by then, is logged. A dead-man's switch that was not closed before gets no more
+        beats, so that its orders are cancelled.
         """
         self._rest.let_go()
         self._submitting.close(self._total_s)
+        for switch in self._switches:
+            switch.abandon()
         self._rest.close()
 
     # ---------------------------------------------------------------- without waiting
@@ -218,7 +232,7 @@ class Client:
         """The account's countdowns (see `deadman`), as the venue has them. A read, which needs a
         market maker's permission all the same."""
         rows: list[Countdown] = []
-        for product in _COUNTED:
+        for product in PRODUCTS:
             rows += self._rest.call("countdowns", {"product": product})
         return rows
 
@@ -269,98 +283,86 @@ class Client:
         why = "" if failure is None else f" ({failure})"
         raise OrdersRemain(f"open after {timeout} s: {ids}{why}", orders)
 
-    def deadman(self, symbols: Iterable[str], timeout_ms: int) -> "Deadman":
-        """Has the venue cancel all orders of both products in these pairs, such as "BTCUSD", unless
-        it hears `beat()` within `timeout_ms`. Needs a market maker's permission. Where one of
-        the countdowns cannot be set, raises, after it took back the others."""
+    def deadman(
+        self,
+        symbols: Iterable[str],
+        timeout_ms: int,
+        *,
+        keeper: Literal["venue", "process"] | None = None,
+        on_late: Callable[[Late], object] | None = None,
+        cancel_on_exit: bool = True,
+        log_path: str | None = None,
+    ) -> Deadman:
+        """Has all orders cancelled unless this program gives a sign of life; see `Deadman`, which
+        it comes back as, already running.
+
+        The venue does it, of both products in these pairs, such as "BTCUSD", after `timeout_ms`
+        without a beat. That needs a market maker's permission. Without it, or with
+        `keeper="process"`, a guard process on this machine does, of all orders of the account:
+        when this program has ended, or has missed three beats of one a second (or of a third of
+        `timeout_ms`, where that is shorter). It writes what it does to `log_path`, or what went
+        wrong to stderr.
+
+        `on_late(late)` hears of each beat that is late, on a thread of its own.
+        Where a countdown cannot be set for another reason, raises, after it took back the others.
+        """
         if self._is_read_only:
             raise UsageError("this client is read-only: no deadman")
+        refuse_to_block("deadman")
+        if keeper not in (None, "venue", "process"):
+            raise UsageError(f"keeper is 'venue' or 'process', not {keeper!r}")
         pairs = (symbols,) if isinstance(symbols, str) else symbols
         indexes = tuple(dict.fromkeys(Trading.index_of(symbol) for symbol in pairs))
-        switch = Deadman(self._rest, indexes, integer(timeout_ms, "timeout_ms"))
-        try:
-            switch.set()
-        except CoincallFastError:
-            with contextlib.suppress(CoincallFastError):
-                switch.close()
-            raise
+        timeout_ms = integer(timeout_ms, "timeout_ms")
+        if not indexes or timeout_ms <= 0:
+            raise UsageError("a dead-man's switch has symbols, and a time of more than 0 ms")
+        switch = Deadman(
+            self._kept(keeper, indexes, timeout_ms, log_path),
+            indexes,
+            timeout_ms,
+            self.cancel_everything,
+            on_late=on_late,
+            cancel_on_exit=cancel_on_exit,
+        )
+        self._switches = [*(one for one in self._switches if not one.is_closed), switch]
         return switch
+
+    def _kept(
+        self, keeper: str | None, indexes: tuple[str, ...], timeout_ms: int, log_path: str | None
+    ) -> Keeper:
+        """Who is to cancel, once it has begun to wait for beats."""
+        if keeper != "process":
+            countdowns = Countdowns(self._rest, indexes, timeout_ms)
+            try:
+                countdowns.set()
+                return countdowns
+            except CoincallFastError as error:
+                with contextlib.suppress(CoincallFastError):
+                    countdowns.release()
+                if keeper == "venue" or not is_not_permitted(error):
+                    raise
+                log.info("no countdown at the venue, but a guard process: %s", error)
+        if self._rest.credentials is None:
+            raise UsageError("a guard process needs an API key and secret")
+        settings = {**self._settings, "log_path": log_path}
+        credentials, conditions = self._rest.credentials, self._rest.conditions
+        guard = GuardProcess(settings, credentials, timeout_ms, self._traded, conditions)
+        try:
+            guard.set()
+        except BaseException:
+            guard.abandon()
+            raise
+        return guard
+
+    def _traded(self) -> frozenset[str]:
+        """Where orders were placed, as ``options:BTCUSD``."""
+        markets: tuple[Trading, ...] = (self.options, self.futures)
+        return frozenset(
+            f"{market.product}:{index}" for market in markets for index in market.traded
+        )
 
 
 def _half(end_s: float) -> float:
     """When half of the time until then has passed."""
     now_s = time.monotonic()
     return now_s + max(0.0, end_s - now_s) / 2
-
-
-class Deadman:
-    """The venue's countdown over some pairs, as long as it is beaten. Nothing beats it by itself.
-
-    At the end of a `with` the countdown is taken back; orders stay. Once it has lapsed the venue
-    takes no orders until it is `set` again (OrderRejected, 10619). What fails for one product or
-    symbol is raised once all others have been asked.
-    """
-
-    def __init__(self, rest: Rest, symbols: tuple[str, ...], timeout_ms: int) -> None:
-        if not symbols or timeout_ms <= 0:
-            raise UsageError("a countdown has symbols, and a time of more than 0 ms")
-        self.symbols = symbols
-        self.timeout_ms = timeout_ms
-        self._rest = rest
-
-    def set(self) -> None:
-        """Starts the countdowns, or starts them again."""
-        self._each(self.timeout_ms)
-
-    def beat(self) -> None:
-        """A sign of life. Raises OrderRejected (10619) where a countdown has lapsed meanwhile."""
-        _all(partial(self._beat, product) for product in _COUNTED)
-
-    def _beat(self, product: int) -> None:
-        heard = self._rest.call("beat", {"product": product, "symbols": self.symbols})
-        if lapsed := [symbol for symbol in self.symbols if symbol not in heard]:
-            what = f"the countdown of {_COUNTED[product]} has lapsed: {', '.join(lapsed)}"
-            raise OrderRejected(what, 10619)
-
-    def standing(self) -> list[Countdown]:
-        """The account's countdowns, as the venue has them."""
-        rows: list[Countdown] = []
-        for product in _COUNTED:
-            rows += self._rest.call("countdowns", {"product": product})
-        return rows
-
-    def close(self) -> None:
-        """Takes the countdowns back."""
-        self._each(0)
-
-    def _each(self, countdown_ms: int) -> None:
-        _all(
-            partial(
-                self._rest.call,
-                "countdown",
-                {"product": product, "symbol": symbol, "countdown_ms": countdown_ms},
-            )
-            for product in _COUNTED
-            for symbol in self.symbols
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Deadman {', '.join(self.symbols)}: {self.timeout_ms} ms>"
-
-
-def _all(calls: Iterable[Callable[[], object]]) -> None:
-    """Each of them, whatever becomes of the others; then raises the first error that there was."""
-    failure: CoincallFastError | None = None
-    for call in calls:
-        try:
-            call()
-        except CoincallFastError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure

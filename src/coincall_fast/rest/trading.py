@@ -14,6 +14,7 @@ from ..errors import (
     CoincallFastError,
     DecodeError,
     OrderNotFound,
+    OrderVetoed,
     SymbolMismatch,
     TransportError,
     Unavailable,
@@ -371,7 +372,7 @@ class Trading:
             check_grid(fields, self._instrument_of_order(fields["symbol"]))
         for fields in orders:
             if self._guard is not None and self._guard(as_order(fields)) is False:
-                raise UsageError("the order_guard does not allow this order")
+                raise OrderVetoed("the order_guard does not allow this order")
 
     def _instrument_of_order(self, symbol: str) -> Instrument | None:
         """`instrument`, whose failure tells that nothing of the order was sent."""
