@@ -925,9 +925,10 @@ cdef int replace(
     cdef int64_t number = -1
     cdef int change, inexact = 0, side
     if version is not None:
-        number = operator.index(version)
-        if not 0 <= number < 10 ** INTEGER_DIGITS:
+        version = operator.index(version)
+        if not 0 <= version <= 999_999_999_999_999_999:
             raise UsageError(f"a version is 0 or more, of up to {INTEGER_DIGITS} digits")
+        number = version
     for side, name, given in ((0, "bids", bids), (1, "asks", asks)):
         start_ladder(&draft[side])
         try:
