@@ -128,7 +128,8 @@ class ListModel(DeltaModel):
         """Whether a change is stale."""
         if self.version is None:
             raise Gap
-        assert read.first is not None and read.version is not None
+        assert read.first is not None
+        assert read.version is not None
         if read.version <= self.version:
             return True
         straddles = self.is_base and read.first <= self.version
@@ -157,10 +158,9 @@ class BothLists(BothDelta):
     def __init__(self, is_gate: bool, symbol: str | None = None) -> None:
         model, wire = (GateModel, GATE) if is_gate else (V5Model, BYBIT_V5)
         Both.__init__(self, symbol, model, wire=wire)
-        self.model: ListModel  # type: ignore[assignment]
+        self.model: ListModel
 
     def load_base(self, bids: Any, asks: Any, recv_ns: int, version: int) -> str:
         expected = self.model.load_base(bids, asks, 0, recv_ns, version)
         assert self.book.load(bids, asks, 0, recv_ns, version=version) == expected
         return self.agreed("loaded")
-

@@ -254,6 +254,7 @@ def test_gates_keys_in_any_order() -> None:
         store.load(CONTRACT, *HELD, version=100)
         result = {key: frame["result"][key] for key in order}
         book = store.feed(json.dumps(frame | {"result": result}))
+        assert isinstance(book, OrderBook)
         assert (sides(book), book.version) == (([[10, 7]], [[11, 3]]), 102)
         assert (book.ts_ms, book.stats.absent) == (TIME, 0)
     for order in permutations(frame):
@@ -338,4 +339,3 @@ def test_what_is_changed_by_hand_is_no_base() -> None:
     assert book.version is None
     with pytest.raises(GapError):
         book.apply(gate(101, 101, [], []))
-

@@ -1,4 +1,4 @@
-"""Any sequence of V5's or Gate's frames, in any spelling, leaves what it leaves in `model_lists.py`."""
+"""Any sequence of V5's or Gate's frames, in any spelling, leaves what `model_lists.py` says."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from model_lists import BothLists
 from strategies import LONG, ODD_NUMBERS, TIME, Speller, examples, seeds, unhurried
 
 TICK = 10**8 // 2
-KNOWN = ("topic", "type", "ts", "data", "s", "b", "a", "u", "U", "p", "t", "channel", "event", "result")
+KNOWN = (*"sbauUpt", "topic", "type", "ts", "data", "channel", "event", "result")
 Level = tuple[int, int]  # price and size in units of 1e-8
 
 

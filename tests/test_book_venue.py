@@ -33,8 +33,8 @@ class Venue:
         self.random, self.number = random, random.choice((0, 5, 10**9))
         count = random.choice((0, 3, 40, 100, 100))
         self.sides: tuple[Side, Side] = (
-            {price: 1 for price in random.sample(range(1, 300), count)},
-            {price: 2 for price in random.sample(range(200, 500), count)},
+            dict.fromkeys(random.sample(range(1, 300), count), 1),
+            dict.fromkeys(random.sample(range(200, 500), count), 2),
         )
         self.states: dict[int, tuple[Side, Side]] = {}
         self.note()
@@ -50,7 +50,8 @@ class Venue:
             self.sides, changes, (range(1, 300), range(200, 500)), strict=True
         ):
             for _ in range(self.random.choice((0, 0, 1, 2, 5, 30))):
-                price = self.random.choice([*side] if side and self.random.random() < 0.6 else prices)
+                is_held = side and self.random.random() < 0.6
+                price = self.random.choice([*side] if is_held else prices)
                 size = self.random.choice((0, 0, 1, 2, 3))
                 if price in change or (size == 0 and price not in side):
                     continue
@@ -73,6 +74,10 @@ class Venue:
         self.random.shuffle(rows)
         return rows
 
+    def rows_of(self, sides: tuple[Side, Side]) -> tuple[Any, Any]:
+        bids, asks = sides
+        return self.shuffled(bids), self.shuffled(asks)
+
     def spelled(self, price: int) -> str:
         return str(price) + self.random.choice(("", "", ".0", ".00000000"))
 
@@ -90,9 +95,9 @@ class BybitV1(Venue):
 
     def change(self) -> bytes:
         before = self.states[self.number]
-        lists: dict[str, list[Any]] = {"delete": [], "update": [], "insert": []}
+        lists: dict[str, Any] = {"delete": [], "update": [], "insert": []}
         for name, held, change in zip(("Buy", "Sell"), before, self.move(), strict=True):
-            gone = {price: size for price, size in change.items() if not size}
+            gone: Side = {price: size for price, size in change.items() if not size}
             lists["delete"] += self.rows(name, gone, sized=False)
             for price, size in change.items():
                 if size:
@@ -104,11 +109,11 @@ class BybitV5(Venue):
     wire, symbol = BYBIT_V5, OPTION
 
     def whole(self) -> bytes:
-        return v5("snapshot", self.number, *map(self.shuffled, self.sides))
+        return v5("snapshot", self.number, *self.rows_of(self.sides))
 
     def change(self) -> bytes:
         changes = self.move()
-        return v5("delta", self.number, *map(self.shuffled, changes))
+        return v5("delta", self.number, *self.rows_of(changes))
 
 
 class Gate(Venue):
@@ -120,12 +125,13 @@ class Gate(Venue):
         for _ in range(self.random.choice((1, 1, 2, 3))):
             for all_of_it, change in zip(total, self.move(), strict=True):
                 all_of_it.update(change)
-        return gate(first, self.number, *map(self.shuffled, total))
+        return gate(first, self.number, *self.rows_of(total))
 
     def base(self, store: BookStore) -> OrderBook:
         """A REST snapshot of some state since the last frames, or before."""
         number = self.random.choice([*self.states][-6:])
-        return store.load(self.symbol, *map(self.shuffled, self.states[number]), version=number)
+        bids, asks = self.rows_of(self.states[number])
+        return store.load(self.symbol, bids, asks, version=number)
 
 
 def check(book: OrderBook, venue: Venue) -> None:
@@ -146,11 +152,11 @@ def number_of(frame: bytes) -> tuple[int, int]:
     return int((first or last)[1]), int(last[1])
 
 
-def line(venue: Venue, random: Random) -> list[bytes]:
+def line(venue: Any, random: Random) -> list[bytes]:
     """The next frames, as a bad line delivers them."""
-    frames = [venue.change() for _ in range(random.choice((1, 1, 3)))]
+    frames = [venue.change() for _ in range(random.choice((1, 2, 3)))]
     at = random.randrange(len(frames))
-    match random.randrange(12):
+    match random.randrange(7):
         case 0:
             del frames[at]
         case 1:
@@ -187,17 +193,16 @@ def test_a_book_is_the_venues_or_none(make: Any) -> None:
                 held = book.version
                 follows = held is not None and first == held + 1
                 straddles = make is Gate and is_new and held is not None and first <= held < last
-                try:
-                    assert store.feed(frame) is book
-                except GapError as gap:
+                if not follows and not straddles and (held is None or last > held):
                     outcomes["gap" if held is not None else "no version"] += 1
-                    assert gap.expected == (None if held is None else held + 1)
-                    assert not follows and not straddles and (held is None or last > held)
+                    with pytest.raises(GapError) as gap:
+                        store.feed(frame)
+                    assert gap.value.expected == (None if held is None else held + 1)
                     assert not book.is_valid
                 else:
+                    assert store.feed(frame) is book
                     outcomes["stale" if book.version == held else "applied"] += 1
                     assert book.version == (last if follows or straddles else held)
-                    assert follows or straddles or (held is not None and last <= held)
                     is_new = is_new and book.version == held
                 check(book, venue)
 
@@ -205,4 +210,4 @@ def test_a_book_is_the_venues_or_none(make: Any) -> None:
     total = outcomes.total()
     assert outcomes["applied"] > 0.4 * total, outcomes
     for outcome in "gap", "no version", "stale":
-        assert outcomes[outcome] > 0.01 * total, f"{outcome} is too rare: {outcomes}"
+        assert outcomes[outcome] > 0.005 * total, f"{outcome} is too rare: {outcomes}"
