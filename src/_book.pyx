@@ -326,7 +326,7 @@ cdef Bytes scan_both_sides(Scan* s, Bytes p) noexcept:
     while more:
         ladder = &s.draft[side]
         n = plain_rows(
-            &p, s.source.end, &s.rules.spelling[0], &s.rules.tail[side], True, LEVELS,
+            &p, s.source.end, &s.rules.spelling[0], &s.rules.tail[side], LEVELS,
             &ladder.price[ladder.n], &ladder.size[ladder.n]) if s.rules.spellings else 0
         if n:
             add_levels(ladder, side, n)
@@ -353,19 +353,19 @@ cdef Bytes scan_both_sides(Scan* s, Bytes p) noexcept:
 
 
 cdef int scan_plain_edits(Scan* s, Bytes* at, int role, int side) noexcept:
-    """Rows of a change in one of the spellings that venues use, of one side; returns how many."""
+    """Rows of a change in one of the spellings that venues use; returns how many."""
     cdef Edits* edits = &s.edits
     cdef Rules* rules = s.rules
-    cdef int _, n, i
+    cdef Token* tails = NULL if role <= ASKS else rules.tail
+    cdef int _, n, i, first = edits.n
     for _ in range(rules.spellings):
-        n = plain_rows(
-            at, s.source.end, &rules.spelling[rules.usual],
-            &rules.no_tail if role <= ASKS else &rules.tail[side], role != DELETE, EDITS - edits.n,
-            &edits.price[edits.n], &edits.size[edits.n])
+        n = plain_edits(
+            at, s.source.end, &rules.spelling[rules.usual], tails, role != DELETE, side,
+            EDITS - first, &edits.price[first], &edits.size[first], &edits.side[first])
         if n:
-            for i in range(edits.n, edits.n + n):
+            for i in range(first, first + n):
                 edits.price[edits.n], edits.size[edits.n] = edits.price[i], edits.size[i]
-                edits.side[edits.n] = side
+                edits.side[edits.n] = edits.side[i]
                 edits.n += edits.price[i] != 0
             return n
         rules.usual = (rules.usual + 1) % rules.spellings
@@ -389,17 +389,13 @@ cdef Bytes scan_edits(Scan* s, Bytes p, int role) noexcept:
         if edits.n == EDITS:
             return refuse(&s.source, p, b"a change of more levels than a book has")
         if not scan_plain_edits(s, &p, role, side):
-            if role > ASKS and scan_plain_edits(s, &p, role, 1 - side):
-                side = 1 - side
-            else:
-                level.side = side
-                p = scan_level(s, p, role != DELETE, &level)
-                if p == NULL:
-                    return NULL
-                side = level.side
-                edits.price[edits.n], edits.size[edits.n] = level.price, level.size
-                edits.side[edits.n] = side
-                edits.n += level.price != 0
+            level.side = side
+            p = scan_level(s, p, role != DELETE, &level)
+            if p == NULL:
+                return NULL
+            edits.price[edits.n], edits.size[edits.n] = level.price, level.size
+            edits.side[edits.n] = level.side
+            edits.n += level.price != 0
         p = scan_separator(&s.source, p, c']', &more)
         if p == NULL:
             return NULL
@@ -421,6 +417,10 @@ cdef Bytes scan_list(Scan* s, Bytes p, Walk* walk) noexcept:
         return skip_value(&s.source, p, 0)
     s.list = role
     return scan_edits(s, p, role)
+
+
+cdef inline Bytes scan_time(Scan* s, Bytes p) noexcept:
+    return scan_integer(&s.source, p, &s.ts_ms, b"the time is no integer of 1 to 18 digits")
 
 
 cdef Bytes scan_version(Scan* s, Bytes p, int64_t* version) noexcept:
@@ -551,7 +551,7 @@ cdef Bytes scan_data(Scan* s, Bytes p, BookStore store, Walk* walk) noexcept:
         elif walk.role == SYMBOL:
             p = scan_symbol(s, p, store)
         elif walk.role == TIME:
-            p = scan_integer(&s.source, p, &s.ts_ms, b"the time is no integer of 1 to 18 digits")
+            p = scan_time(s, p)
         elif walk.role == KIND:
             p = scan_choice(
                 &s.source, p, s.rules.kind, &s.kind, b"neither a whole book nor a change")
@@ -638,9 +638,12 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
                 p = scan_data(s, p, store, &within)
             else:
                 p = skip_value(&s.source, p, 0)
+        elif s.is_book:
+            s.head.n = -1  # an earlier frame's time does not tell this one's
+            p = scan_time(s, p)
         else:
             time = p
-            s.head.n = -1  # an earlier frame's time does not tell this one's
+            s.head.n = -1
             p = skip_value(&s.source, p, 0)
     if p == NULL:
         return NULL
@@ -658,9 +661,7 @@ cdef Bytes scan_frame(Scan* s, Bytes p, BookStore store) noexcept:
         s.head.n = -1  # it is not where the data begins that the frame is known
         if scan_data(s, data, store, &within) == NULL:
             return NULL
-    if time != NULL and scan_integer(
-        &s.source, time, &s.ts_ms, b"the time is no integer of 1 to 18 digits"
-    ) == NULL:
+    if time != NULL and scan_time(s, time) == NULL:
         return NULL
     return scan_changes(s, data)
 
@@ -924,9 +925,10 @@ cdef int replace(
     cdef int64_t number = -1
     cdef int change, inexact = 0, side
     if version is not None:
-        number = operator.index(version)
-        if not 0 <= number < 10 ** INTEGER_DIGITS:
+        version = operator.index(version)
+        if not 0 <= version <= 999_999_999_999_999_999:
             raise UsageError(f"a version is 0 or more, of up to {INTEGER_DIGITS} digits")
+        number = version
     for side, name, given in ((0, "bids", bids), (1, "asks", asks)):
         start_ladder(&draft[side])
         try:

@@ -40,7 +40,6 @@ cdef struct Rules:
     int cells                         # 0 where a level is an object
     Key side[2]
     Token tail[2]                     # of a level that ends in its side
-    Token no_tail
     Key kind[2]
     Key channel[MAX_CHANNELS]
     int channels

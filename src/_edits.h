@@ -65,13 +65,18 @@ static int draft_edits(Ladder *draft, Book *book, const Edits *edits) {
 
 /* ------------------------------------------------------------------------- in the book itself */
 
+static inline void put_words_from_the_last(int64_t *to, const int64_t *from, int n) {
+    for (; n >= 4; n -= 4) put_four(to + n - 4, from + n - 4);
+    while (n--) put(to + n, from[n]);
+}
+
 /* Moves the n levels of a side from one place to another, with their ages. */
 static void shift(Half *half, Age *ages, int side, int from, int to, int n) {
-    int row, i;
+    int row;
     for (row = 2 * side; row < 2 * side + 2; row++) {
         int64_t *words = half->rows[row];
         if (to < from) put_words(words + to, words + from, n);
-        else for (i = n; i--;) put(words + to + i, words[from + i]);
+        else put_words_from_the_last(words + to, words + from, n);
     }
     memmove(ages + to, ages + from, (size_t)n * sizeof(Age));
 }
@@ -90,6 +95,7 @@ static int edit_level(
         put(&sizes[i], size);
         ages[i].size_ns = recv_ns;
         behind = i + 1;
+        if (book->words >= 0) book->word[book->words++] = (uint16_t)(&sizes[i] - half->rows[0]);
     } else if (found) {
         shift(half, ages, side, i + 1, i, n - 1 - i);
         put(&prices[n - 1], 0);
@@ -107,6 +113,7 @@ static int edit_level(
         put(&half->n[side], behind);
         ages[i].price_ns = ages[i].size_ns = recv_ns;
     }
+    if (!(found && size)) book->words = -1;
     if (i < book->first[side]) book->first[side] = i;
     if (behind > book->behind[side]) book->behind[side] = behind;
     return 1;
@@ -149,6 +156,23 @@ static int in_any_order(const Edits *edits) {
     return 1;
 }
 
+/* Gives the half that is to be written what the last change brought. */
+static void catch_up(const Book *book, Half *spare, const Half *live) {
+    int side, row, i;
+    for (i = 0; i < book->words; i++) {
+        put(&spare->rows[0][0] + book->word[i], (&live->rows[0][0])[book->word[i]]);
+    }
+    for (side = 0; side < 2 && book->words < 0; side++) {
+        const int first = book->first[side];
+        int behind = (int)(live->n[side] > spare->n[side] ? live->n[side] : spare->n[side]);
+        if (book->behind[side] < behind) behind = book->behind[side];
+        for (row = 2 * side; row < 2 * side + 2 && first < behind; row++) {
+            put_words(&spare->rows[row][first], &live->rows[row][first], behind - first);
+        }
+        put(&spare->n[side], live->n[side]);
+    }
+}
+
 /* Makes edits that may come in any order in the book itself: in the half that nobody looks at, once
  * that has what the last change brought, and then they look at it. Returns the change bits. */
 static int amend(
@@ -157,20 +181,15 @@ static int amend(
 ) {
     const Half *live = live_half(book);
     Half *spare = &book->half[~book->published & 1];
-    int side, row, i, put_in, bits;
+    int side, i, put_in, bits;
     writes_before_this();
+    catch_up(book, spare, live);
     for (side = 0; side < 2; side++) {
-        const int first = book->first[side];
-        int behind = (int)(live->n[side] > spare->n[side] ? live->n[side] : spare->n[side]);
-        if (book->behind[side] < behind) behind = book->behind[side];
-        for (row = 2 * side; row < 2 * side + 2 && first < behind; row++) {
-            put_words(&spare->rows[row][first], &live->rows[row][first], behind - first);
-        }
-        put(&spare->n[side], live->n[side]);
         book->standing[side] = 0;
         book->first[side] = LEVELS;
         book->behind[side] = 0;
     }
+    book->words = 0;
     for (put_in = 0; put_in < 2; put_in++) {
         for (i = 0; i < edits->n; i++) {
             if ((edits->size[i] != 0) != put_in) continue;

@@ -49,6 +49,11 @@ static const unsigned char *behind_beginning(const Text *text, const Key *beginn
     const unsigned char *p = text->p, *const end = text->p + text->n;
     unsigned char utf8[4];
     int i = 0, n;
+    if (!text->escaped) {
+        const int begins = text->n >= beginning->n && *p == *beginning->text &&
+                           memcmp(p, beginning->text, (size_t)beginning->n) == 0;
+        return begins ? p + beginning->n : 0;
+    }
     while (i < beginning->n) {
         if (p == end) return 0;
         n = unescape(&p, utf8);

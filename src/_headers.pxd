@@ -49,8 +49,11 @@ cdef extern from "_plain.h" nogil:
         Bytes* at, Bytes end, const Spelling* spelling, Bytes base, int most,
         int64_t* price, int64_t* size, uint16_t* where)
     int plain_rows(
-        Bytes* at, Bytes end, const Spelling* spelling, const Token* tail, bint sized, int most,
+        Bytes* at, Bytes end, const Spelling* spelling, const Token* tail, int most,
         int64_t* price, int64_t* size)
+    int plain_edits(
+        Bytes* at, Bytes end, const Spelling* spelling, const Token* tails, bint sized, int given,
+        int most, int64_t* price, int64_t* size, unsigned char* side)
 
 cdef extern from "_fields.h" nogil:
     enum: KEY_BYTES, MAX_KEYS

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "_plain.h"
+
 enum {
     NESTING = 64, /* of values that are skipped; a deeper one is refused */
     DECIMALS = 8,
@@ -90,6 +92,7 @@ static const unsigned char *scan_string(Source *s, const unsigned char *p, Text 
     const unsigned char *const first = ++p;
     int escaped = 0;
     for (;;) {
+        for (uint64_t n = 16; n == 16 && s->end - p >= 16; p += n) n = plain_bytes(p);
         while (p < s->end && (*p >= ' ') & (*p < 0x80) & (*p != '"') & (*p != '\\')) p++;
         if (p >= s->end) return refuse(s, s->end, "string without an end");
         if (*p == '"') break;
@@ -308,8 +311,8 @@ static const unsigned char *skip_value(Source *s, const unsigned char *p, int de
     int64_t exponent;
     int more = 1;
     Text text;
-    if (number_parts(p, s->end, &point, &last, &exponent, &after)) return after;
     if (c == '"') return scan_string(s, p, &text);
+    if (number_parts(p, s->end, &point, &last, &exponent, &after)) return after;
     if (c == '{' || c == '[') {
         const unsigned char closing = c + 2; /* ASCII has '{' '}' and '[' ']' two apart */
         if (depth == NESTING) return refuse(s, p, "nested too deep");

@@ -42,6 +42,8 @@ typedef struct {
     int64_t published; /* how often; its lowest bit says which half is live */
     Half half[2];      /* ... while the next book is written into the other */
     int first[2], behind[2]; /* levels in which the halves differ, if any do */
+    int words;               /* ... or the words of their rows, up to FEW_EDITS; -1 if more do */
+    uint16_t word[16];
     Age ages[2][2][LEVELS + BLOCK]; /* of the live levels, and room for the next ones */
     int aged;
     int standing[2]; /* levels that the last frame has, one by one; 0 where it does not tell */
@@ -152,16 +154,26 @@ static int unambiguous(const Ladder *ladder) {
     return 1;
 }
 
-/* The index of the first level that is not better than a price. Nothing to guess: each step is
- * taken, by a half or by nothing. */
-static inline int find_level(const int64_t *prices, int n, int side, int64_t price) {
-    int first = 0;
-    while (n > 0) {
-        const int step = (n + 1) / 2;
-        first += step & -better(side, prices[first + step - 1], price);
-        n -= step;
+/* How many of every `step`th of n prices are better than a price. */
+static inline int count_better(
+    const int64_t *prices, int n, int step, const int side, int64_t price
+) {
+    int i, count = 0;
+    for (i = step - 1; i < n; i += step) {
+        count += (int)((uint64_t)(side ? prices[i] - price : price - prices[i]) >> 63);
     }
-    return first;
+    return count;
+}
+
+/* The index of the first level that is not better than a price. Looks at more levels than halving
+ * would, but there is nothing to guess, and no step waits for the one before. */
+static inline int find_level(const int64_t *prices, int n, int side, int64_t price) {
+    enum { STEP = 10 };
+    const int first = STEP * (side ? count_better(prices, n, STEP, 1, price)
+                                   : count_better(prices, n, STEP, 0, price));
+    const int some = n - first < STEP ? n - first : STEP;
+    return first + (side ? count_better(prices + first, some, 1, 1, price)
+                         : count_better(prices + first, some, 1, 0, price));
 }
 
 /* The level of the book that comes behind the price of the last level of a draft. */
@@ -354,14 +366,26 @@ static int difference(Book *book, const Ladder *draft) {
     return bits;
 }
 
-static void put_words(int64_t *to, const int64_t *from, int n) {
+/* Four words, read before they are written. At one go a reader might see half of them, but it looks
+ * whether more was published meanwhile, and then throws away what it has read. */
+static inline void put_four(int64_t *to, const int64_t *from) {
+#if HAS_QUOTED_LEVEL
+    const __m128i one = _mm_loadu_si128((const __m128i *)from);
+    const __m128i two = _mm_loadu_si128((const __m128i *)(from + 2));
+    _mm_storeu_si128((__m128i *)to, one);
+    _mm_storeu_si128((__m128i *)(to + 2), two);
+#else
+    const int64_t words[4] = {from[0], from[1], from[2], from[3]};
+    put(to, words[0]);
+    put(to + 1, words[1]);
+    put(to + 2, words[2]);
+    put(to + 3, words[3]);
+#endif
+}
+
+static inline void put_words(int64_t *to, const int64_t *from, int n) {
     int i = 0;
-    for (; n - i >= 4; i += 4) {
-        put(to + i, from[i]);
-        put(to + i + 1, from[i + 1]);
-        put(to + i + 2, from[i + 2]);
-        put(to + i + 3, from[i + 3]);
-    }
+    for (; n - i >= 4; i += 4) put_four(to + i, from + i);
     for (; i < n; i++) put(to + i, from[i]);
 }
 
@@ -385,6 +409,7 @@ static void publish(Book *book, const Ladder *draft, int64_t update_count) {
     writes_before_this();
     put(&book->published, book->published + 1);
     book->aged = 1 - book->aged;
+    book->words = -1;
     for (side = 0; side < 2; side++) {
         book->standing[side] = 0;
         book->first[side] = 0;

@@ -1,4 +1,4 @@
-"""The C headers below the books, as _book.pyx sees it; what each thing means, they say themselves."""
+"""The C headers below the books, as _book.pyx sees them; what things mean, they say themselves."""
 
 from libc.stdint cimport int64_t, uint16_t
 

@@ -477,27 +477,59 @@ static inline int stands_before(const unsigned char *p, const unsigned char *end
     return end - p > token->n && memcmp(p, token->text, (size_t)token->n) == 0;
 }
 
-/* plain_levels() of rows that end in `tail`, which says their side. What is deleted is not `sized`:
- * its size is 0, and its closing follows the price. */
+/* What follows a row that stands as its venue writes it, or NULL. One that is deleted is not
+ * `sized`: its size is 0, and its closing follows the price. */
+static inline const unsigned char *one_plain_row(
+    const unsigned char *p, const unsigned char *end, const Pattern *pattern,
+    const Spelling *spelling, int sized, int64_t *price, int64_t *size
+) {
+    if (sized) return one_plain_level(p, end, pattern, price, size);
+    *size = 0;
+    if (end - p < TOKEN + PLAIN + 2 || !stands(p, &spelling->opening)) return 0;
+    p = plain_number(p + spelling->opening.n, price);
+    return p && p[0] == '"' && p[1] == spelling->closing ? p + 2 : 0;
+}
+
+/* plain_levels() of rows that end in one of two tails, which says their side; those of one side. */
 static OWN_FRAME int plain_rows(
     const unsigned char **at, const unsigned char *end, const Spelling *spelling,
-    const Token *tail, int sized, int most, int64_t *price, int64_t *size
+    const Token *tail, int most, int64_t *price, int64_t *size
 ) {
     const Pattern pattern = pattern_of(spelling);
     const unsigned char *p = *at, *behind = p;
     int n = 0;
     for (;;) {
-        const unsigned char *after = 0;
-        if (sized) {
-            after = one_plain_level(p, end, &pattern, &price[n], &size[n]);
-        } else if (end - p > TOKEN + PLAIN + 2 && stands(p, &spelling->opening)) {
-            after = plain_number(p + spelling->opening.n, &price[n]);
-            if (after) after = after[0] == '"' && after[1] == spelling->closing ? after + 2 : 0;
-            size[n] = 0;
-        }
+        const unsigned char *after = one_plain_level(p, end, &pattern, &price[n], &size[n]);
         if (!after || !stands_before(after, end, tail)) break;
         behind = after += tail->n;
         n++;
+        if (*after != ',' || n == most) break;
+        p = after + 1;
+    }
+    *at = behind;
+    return n;
+}
+
+/* Rows of a change: of the side that their tails say, or without `tails` of a given one. */
+static OWN_FRAME int plain_edits(
+    const unsigned char **at, const unsigned char *end, const Spelling *spelling,
+    const Token *tails, int sized, int given, int most,
+    int64_t *price, int64_t *size, unsigned char *side
+) {
+    const Pattern pattern = pattern_of(spelling);
+    const unsigned char *p = *at, *behind = p;
+    int n = 0;
+    for (;;) {
+        const unsigned char *after =
+            one_plain_row(p, end, &pattern, spelling, sized, &price[n], &size[n]);
+        if (!after) break;
+        if (tails) {
+            given ^= !stands_before(after, end, &tails[given]);
+            if (!stands_before(after, end, &tails[given])) break;
+            after += tails[given].n;
+        }
+        behind = after;
+        side[n++] = (unsigned char)given;
         if (*after != ',' || n == most) break;
         p = after + 1;
     }

@@ -168,9 +168,9 @@ BYBIT = Wire(
     kinds=("NEW", "CHANGE"),
 )
 
-# Options, version 5: docs/v5/websocket/public/orderbook of the venue (25 levels each 20 ms, 100 each
-# 100 ms). A size of 0 deletes; "u" counts by one and starts anew with a snapshot. The symbol is
-# that of the topic; "cts" is the matching engine's time, "seq" compares depths and is no count.
+# Options, version 5: the venue's page docs/v5/websocket/public/orderbook (25 levels each 20 ms, 100
+# each 100 ms). A size of 0 deletes; "u" counts by one and starts anew with a snapshot. The symbol
+# is that of the topic; "cts" is the matching engine's time, "seq" compares depths and is no count.
 BYBIT_V5 = Wire(
     channels=("orderbook.25.", "orderbook.100."),
     frame={

@@ -73,7 +73,7 @@ static int read_coincall(Frame *f, Piece data) {
 static int read_bybit(Frame *f, Piece frame, Piece data) {
     static const char *const LISTS[] = {"delete", "update", "insert"};
     Piece token, list, lists[3];
-    int n, wholes, changes = 0, speakable = 1, count[3];
+    int n, wholes, changes = 0, named = 0, speakable = 1, count[3];
     if (!the_one(frame, "creationTime", &token) || !integer(token, &f->ts_ms)) return 0;
     n = members_called(data, "version", 0, &token);
     if (n > 1) return 0;
@@ -97,7 +97,8 @@ static int read_bybit(Frame *f, Piece frame, Piece data) {
         if (count[i] && !read_levels(f, lists[i], 2, i)) return 0;
         if (i == 0) f->deletions = f->levels;
     }
-    return 1;
+    for (int i = 0; i < f->levels; i++) named += f->level[i].price != 0;
+    return named <= 1024;
 }
 
 /* Whether frames of a channel become messages: contract, section 3. */
@@ -209,7 +210,7 @@ static void move(Side *side, int from, int to) {
 }
 
 /* One level of a change; 0 where there is nothing to delete. */
-static int put(Side *sides, int to, int64_t price, int64_t size, int *truncated) {
+static int put(Side *sides, int to, int64_t price, int64_t size) {
     Side *side = &sides[to];
     int i = 0;
     while (i < side->n && better(to, side->price[i], price)) i++;
@@ -220,11 +221,15 @@ static int put(Side *sides, int to, int64_t price, int64_t size, int *truncated)
     }
     side->size[i] = size;
     if (!size) move(side, i + 1, i);
-    if (side->n > 100) {
-        side->n = 100;
-        *truncated = 1;
-    }
     return 1;
+}
+
+/* Only the best stay, once all changes are made. */
+static void cut_off(Side *sides, int *truncated) {
+    for (int side = 0; side < 2; side++) {
+        *truncated |= sides[side].n > 100;
+        if (sides[side].n > 100) sides[side].n = 100;
+    }
 }
 
 /* All levels of a book, in any order; 0 where two that stay are at one price. */
@@ -285,8 +290,9 @@ Outcome model_frame(
         book->counts[REJECTED]++;
         return OTHER_SYMBOL;
     }
-    if (f.kind == CHANGE && (!book->valid || book->version < 0 || f.version > book->version + 1)) {
+    if (f.kind == CHANGE && (book->version < 0 || f.version > book->version + 1)) {
         book->counts[REJECTED] += i < m->books;
+        if (book->version >= 0) model_clear(book);
         return GAP;
     }
     stale = f.kind == CHANGE ? f.version <= book->version
@@ -304,8 +310,9 @@ Outcome model_frame(
         copy_sides(book, sides);
         for (int k = 0; k < f.levels; k++) {
             const Level *level = &f.level[k];
-            if (level->price) absent += !put(sides, level->side, level->price, level->size, &truncated);
+            if (level->price) absent += !put(sides, level->side, level->price, level->size);
         }
+        cut_off(sides, &truncated);
     }
     become(book, sides, f.ts_ms, recv_ns, f.kind == WHOLE);
     book->version = f.version;
@@ -337,11 +344,12 @@ void model_update(ModelBook *book, int side, int64_t price, int64_t size, int64_
     static Side sides[2];
     int truncated = 0;
     copy_sides(book, sides);
-    if (!put(sides, side, price, size, &truncated)) {
+    if (!put(sides, side, price, size)) {
         book->counts[ABSENT]++;
         book->last_change = 0;
         return;
     }
+    cut_off(sides, &truncated);
     become(book, sides, book->ts_ms, recv_ns, 0);
     book->counts[TRUNCATED] += truncated;
 }
