@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
-from . import bybit_messages
+from . import bybit_messages, gate_messages
 from .message import (
     Account,
     Fill,
@@ -179,7 +179,7 @@ BYBIT = Wire(
     other=bybit_messages.other,
 )
 
-# Options, version 5: docs/v5/websocket/public/orderbook of the venue (25 levels each 20 ms, 100 each
+# Options, version 5: docs/v5/websocket/public/orderbook of the venue (25 levels each 20 ms, 100 in
 # 100 ms). A size of 0 deletes; "u" counts by one and starts anew with a snapshot. The symbol is
 # that of the topic; "cts" is the matching engine's time, "seq" compares depths and is no count.
 BYBIT_V5 = Wire(
@@ -226,4 +226,6 @@ GATE = Wire(
     },
     level={"p": Role.PRICE, "s": Role.SIZE},
     kinds=("all", "update"),
+    envelope=gate_messages.ENVELOPE,
+    other=gate_messages.other,
 )
