@@ -3,6 +3,7 @@ the venue has closed carries a request."""
 
 import contextlib
 import gzip
+import http.client
 import math
 import os
 import select
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
@@ -21,6 +22,7 @@ from requests.adapters import HTTPAdapter
 
 from coincall_fast import Client, Timeout, TransportError
 from coincall_fast.rest import direct
+from coincall_fast.rest.connection import Connection
 from coincall_fast.rest.direct import Direct
 from coincall_fast.rest.exchange import Place
 from coincall_fast.rest.http import Http
@@ -182,6 +184,32 @@ def test_what_is_sent() -> None:
     second = f"POST /root/a HTTP/1.1\r\n{always}ts: 1\r\nContent-Length: 10\r\n\r\n"
     until(lambda: asked[0].endswith(b"}"), "all of it")
     assert asked[0] == first.encode() + second.encode() + b'{"x":"\xc3\xa9"}'
+
+
+class Clocked:
+    """What a connection uses of a socket: tells for how long it may wait."""
+
+    def __init__(self) -> None:
+        self.may_wait_s: list[float] = []
+        self.settimeout = self.may_wait_s.append
+
+    def send(self, data: bytes) -> int:
+        return 100
+
+    def recv(self, size: int) -> bytes:
+        return b""
+
+
+@pytest.mark.parametrize(("left_s", "read_s"), [(5.0, 60.0), (60.0, 5.0)])
+def test_no_wait_is_longer_than_the_deadline_or_the_silence(left_s: float, read_s: float) -> None:
+    opened = Clocked()
+    one = Connection(cast(socket.socket, opened), read_s, 10.0)
+    with pytest.raises(http.client.RemoteDisconnected):
+        one.exchange("GET", b"x" * 150, time.monotonic() + left_s)
+    assert len(opened.may_wait_s) >= 3
+    assert all(0.0 < wait_s <= 5.0 for wait_s in opened.may_wait_s)
+    with pytest.raises(TimeoutError):
+        one.exchange("GET", b"x", time.monotonic())
 
 
 # Connections that are kept
