@@ -21,8 +21,9 @@ LAYERS = """
     coincall
     streams.stream  streams.player  rest.client
     rest.options  rest.futures  rest.account
-    rest.trading
-    rest.calls  rest.tickets  rest.pages  rest.submitting
+    rest.trading  rest.watch
+    rest.inquiry
+    rest.calls  rest.tickets  rest.pages  rest.submitting  rest.sightings  rest.outcomes
     streams.link
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
@@ -37,7 +38,7 @@ LAYERS = """
     rest.exchange
     rest.instruments  rest.request  environment
     rest.parameters
-    streams.latency  streams.recording  rest.decimals  rest.rates  rest.clock  rest.codes
+    streams.latency  streams.recording  rest.ids  rest.decimals  rest.rates  rest.clock  rest.codes
     model  signing  backoff  connecting
     _latency  _wire
     errors  change  tls  reading
@@ -57,7 +58,7 @@ MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     streams.stream streams.player streams.link streams.listeners streams.inbox
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
-    rest.submitting
+    rest.submitting rest.ids rest.sightings rest.inquiry rest.watch
     connecting tls reading
     """.split()
 )

@@ -8,6 +8,7 @@ from . import change, signing
 from ._book import SCALE, OrderBook
 from .coincall import BookStore, Client, Stream, Timeout, decode, decode_into, decode_rest, replay
 from .errors import (
+    AmbiguousOrderError,
     AuthError,
     ClockError,
     CoincallFastError,
@@ -59,6 +60,7 @@ from .model import (
 from .rest.instruments import Instrument
 from .rest.rates import Rate
 from .rest.tickets import Outcome
+from .steps import Stage, Step
 
 __version__ = "0.1.0"
 
@@ -66,6 +68,7 @@ __all__ = [
     "SCALE",
     "Account",
     "Ack",
+    "AmbiguousOrderError",
     "AuthError",
     "BookStore",
     "ChainRow",
@@ -100,8 +103,10 @@ __all__ = [
     "Record",
     "RecordingError",
     "Side",
+    "Stage",
     "StaleError",
     "Stats",
+    "Step",
     "Stream",
     "Sweep",
     "SymbolMismatch",
