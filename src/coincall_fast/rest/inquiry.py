@@ -164,16 +164,18 @@ class Desk:
         attempt.order = order
         self._step(Stage.TAKEN, attempt)
 
-    def failed(self, attempt: Attempt, error: CoincallFastError) -> None:
-        """It was refused or never left; or nobody knows, as the error says."""
+    def failed(self, attempt: Attempt, error: CoincallFastError, *, is_sure: bool = True) -> None:
+        """It was refused or never left; or nobody knows, as the error says. If it is not `is_sure`,
+        a new order is watched all the same."""
         is_twice = isinstance(error, DuplicateOrder) and attempt.is_own_id  # something repeated it
         if is_unknown(error) or is_twice:
             self.unknown(attempt, error)
             return
         attempt.error = _own(error, attempt.order)
         self._step(Stage.REFUSED, attempt, attempt.error)
-        if isinstance(error, RateLimited) and error.is_sent:
-            self._watched(attempt)  # it is refused unread, as far as anyone knows
+        is_unread = isinstance(error, RateLimited) and error.is_sent  # as far as anyone knows
+        if is_unread or not is_sure:
+            self._watched(attempt)
 
     def unknown(self, attempt: Attempt, error: CoincallFastError) -> None:
         """Nobody knows; `error` is why."""
@@ -244,14 +246,15 @@ class Desk:
         """One look: what several want to know is asked once."""
         wants = {case: case.begin(self._venue.clock()) for case in cases}
         wanted = {question for questions in wants.values() for question in questions}
-        if len(cases) > FEW and Question.TIME not in wanted:
+        is_proof = Question.TIME in wanted or any(case.is_past for case in cases)
+        if len(cases) > FEW and not is_proof:
             wanted = wanted - {Question.ORDER} | {Question.OPEN, Question.HISTORY}
         end_s = min(end_s, self._venue.clock() + self.pace.question_s * len(wanted))
         if Question.TIME in wanted:
             with _unanswered():
                 venue_ms = self._venue.asked_time(end_s)
                 for case in cases:
-                    case.time(venue_ms)
+                    case.time(venue_ms, self._venue.clock())
         for question in (Question.OPEN, Question.HISTORY):
             if question in wanted:
                 with _unanswered():

@@ -133,7 +133,9 @@ class Options(Trading):
 
     def _read_placed(self, items: Items, rows: Rows) -> None:
         """Rows name new order ids, not whose they are, and nobody says that they keep the order.
-        So the orders themselves have to: by a push that came already, or by a look at them."""
+        So the orders themselves have to: by a push that came already, or by a look at them. Those
+        that are refused are watched, in case that a row stands there twice and another is missing.
+        """
         ids = {said_id(row, *_SAID) for row in rows if is_done(row)}
         refused = [row for row in rows if not is_done(row)]
         if len(rows) != len(items) or None in ids or len(ids) + len(refused) < len(rows):
@@ -144,7 +146,7 @@ class Options(Trading):
                 if is_done(row):
                     self._taken(attempt, items[attempt], said_id(row, *_SAID))
                 else:
-                    self._row_failed("place_orders", attempt, row)
+                    self._row_failed("place_orders", attempt, row, is_sure=len(rows) == 1)
             return
         left = self._attributed(items, ids)
         if len(left) == len(refused):
@@ -156,8 +158,8 @@ class Options(Trading):
             self._unread("place_orders", left, "nothing says whose answer is whose")
 
     def _attributed(self, items: Items, ids: set[int | None]) -> list[Attempt]:
-        """Finds the orders that have these ids, by their client order ids; gives those that have
-        none of them, or were not seen in time."""
+        """Finds the orders that have these ids, by their client order ids; gives those that are not
+        there, or were not seen in time."""
         left = list(items)
         end_s = self.clock() + self._desk.pace.margin_ms / 1000
         since_ms = self.now_ms() - SINCE_MS
@@ -165,10 +167,10 @@ class Options(Trading):
         def seen() -> bool:
             for attempt in list(left):
                 for order in self._desk.seen(attempt):
-                    if attempt in left and order.order_id in ids:
+                    if attempt in left:  # what is there is there, whatever the rows say
                         left.remove(attempt)
                         self._taken(attempt, items[attempt], order.order_id)
-            return len(left) == len(items) - len(ids)
+            return len(left) <= len(items) - len(ids)
 
         looks = (self.asked_open, partial(self.asked_ended, since_ms))
         for wait_s in self._desk.pace.looks_s:
@@ -218,7 +220,7 @@ class Options(Trading):
         own = {a: reasons.pop(places[a]) for a in attempts if places[a] in reasons}
         spare = iter(reasons.values())
         for attempt in attempts:
-            self._row_failed(verb, attempt, own.get(attempt) or next(spare))
+            self._row_failed(verb, attempt, own.get(attempt) or next(spare), is_sure=False)
 
     def _taken(self, attempt: Attempt, fields: Mapping[str, Any], order_id: int | None) -> None:
         self._desk.taken(attempt, as_order(fields, order_id))

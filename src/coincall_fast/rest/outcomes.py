@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+PROOFS = 2  # that an order is not there, by all its questions each
+
+
 class Pace(NamedTuple):
     """How an outcome is asked for.
 
@@ -116,47 +119,49 @@ class Resolution:
         self._horizon_s = horizon_s
         self._pace = pace
         self._looks = 0
+        self.is_past = False  # beyond the horizon, by the venue's clock
+        self._missing: set[Question] = set()  # of the proof that is being made
         self._proofs = 0
-        self._missing: set[Question] = set()
-        self._said_ms: int | None = None
 
     def begin(self, now_s: float) -> tuple[Question, ...]:
         """Begins a look: what to ask, in this order. TIME comes before what it makes count."""
-        self._missing.clear()
-        self._said_ms = None
         if not self.proof or now_s < self._horizon_s:
             return self.sure
-        return (Question.TIME, *sorted(self.proof, key=list(Question).index))
+        left = [question for question in Question if question in self.proof - self._missing]
+        return tuple(left) if self.is_past else (Question.TIME, *left)
 
-    def time(self, venue_ms: int) -> None:
+    def time(self, venue_ms: int, now_s: float) -> None:
         """The venue's clock, as it says."""
-        self._said_ms = venue_ms
+        self.is_past = venue_ms > self.horizon_ms
+        if not self.is_past:  # our clock was ahead of it
+            self._horizon_s = now_s + (self.horizon_ms - venue_ms + 1) / 1000
 
     def saw(self, order: Order, question: Question | None = None) -> None:
         """The order as it stands, in the answer to a question or wherever else it was seen."""
         raise NotImplementedError
 
     def missed(self, question: Question) -> None:
-        """The answer to a question is that there is no such order."""
-        self._missing.add(question)
+        """The answer to a question is that there is no such order, or that nothing was done."""
+        if self.is_past:
+            self._missing.add(question)
 
     def end(self, now_s: float) -> None:
         """Ends a look: a verdict, or when the next one is due."""
         if self.verdict is not None:
             return
-        wait_s = self._pace.looks_s[min(self._looks + 1, len(self._pace.looks_s) - 1)]
         self._looks += 1
-        if self._said_ms is not None and self._said_ms <= self.horizon_ms:
-            # Our clock was ahead of the venue's.
-            self._horizon_s = now_s + (self.horizon_ms - self._said_ms + 1) / 1000
-        elif self._said_ms is not None and self._missing >= self.proof:
+        if self.proof and self._missing >= self.proof:
+            self._missing.clear()
             self._proofs += 1
-            if self._proofs == 2:
+            if self._proofs == PROOFS:
                 self.verdict = Verdict.NOT_DONE
-            wait_s = self._pace.apart_s
-        self.due_s = now_s + wait_s
-        if self.proof and now_s < self._horizon_s < self.due_s:
-            self.due_s = self._horizon_s
+        if self.is_past:
+            self.due_s = now_s + self._pace.apart_s
+            return
+        waits_s = self._pace.looks_s
+        self.due_s = now_s + waits_s[min(self._looks, len(waits_s) - 1)]
+        if self.proof:
+            self.due_s = min(self.due_s, max(now_s, self._horizon_s))
 
 
 class Placing(Resolution):
@@ -172,7 +177,7 @@ class Placing(Resolution):
             self.order = order
             self.verdict = Verdict.ANOTHER
         elif question is not None:  # the id was free again
-            self._missing.add(question)
+            self.missed(question)
 
 
 class Changing(Resolution):
@@ -190,7 +195,7 @@ class Changing(Resolution):
             self.state = order.state
             self.verdict = Verdict.ENDED
         elif question is not None:
-            self._missing.add(question)
+            self.missed(question)
 
     def _is_changed(self, order: Order) -> bool:
         if order.state is OrderState.FILLED and self._is_below(order):

@@ -320,11 +320,13 @@ class Trading:
         else:
             self._row_failed(verb, attempt, row)
 
-    def _row_failed(self, verb: str, attempt: Attempt, row: Mapping[str, Any]) -> None:
+    def _row_failed(
+        self, verb: str, attempt: Attempt, row: Mapping[str, Any], *, is_sure: bool = True
+    ) -> None:
         error = failed(row, self._path(verb), self._rest.hide)
         if isinstance(error, RateLimited):
             self._rest.shut(f"{self.product}.{verb}", error.wait_s)
-        self._desk.failed(attempt, error)
+        self._desk.failed(attempt, error, is_sure=is_sure)
 
     def _path(self, verb: str) -> str:
         """How errors call what a verb asks for."""
