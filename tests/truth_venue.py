@@ -273,6 +273,9 @@ class TruthVenue:
         truth = Truth(10**15 + next(self.count), fields, self.venue_ms)
         self.orders[truth.order_id] = self.by_client[truth.client_id] = truth
         self.recent.append(truth)
+        if len(self.recent) > 1200:  # nobody looks further back
+            old = [one for one in self.recent[:-600] if one.told[-1][1].is_open]
+            self.recent = old[-200:] + self.recent[-600:]
         self._changed(truth)
         if self.dice.random() < 0.5:  # else somebody cancels it, some day
             self.at(self.now_s + self.dice.choice((0.0, 0.3, 5.0, 20.0)), lambda: self._fill(truth))

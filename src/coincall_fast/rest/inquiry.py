@@ -227,7 +227,7 @@ class Desk:
             now_s = venue.clock()
             due = [c for c in cases.values() if c.verdict is None and c.due_s <= now_s]
             if due and now_s < end_s and not self._sightings.is_closed:
-                self._look(due, end_s)
+                self._look(due)
             for attempt, case in list(cases.items()):
                 if case.verdict is not None:
                     del cases[attempt]
@@ -242,23 +242,22 @@ class Desk:
         for attempt in cases:
             self._give_up(attempt)
 
-    def _look(self, cases: Sequence[Resolution], end_s: float) -> None:
+    def _look(self, cases: Sequence[Resolution]) -> None:
         """One look: what several want to know is asked once."""
         wants = {case: case.begin(self._venue.clock()) for case in cases}
         wanted = {question for questions in wants.values() for question in questions}
         is_proof = Question.TIME in wanted or any(case.is_past for case in cases)
         if len(cases) > FEW and not is_proof:
             wanted = wanted - {Question.ORDER} | {Question.OPEN, Question.HISTORY}
-        end_s = min(end_s, self._venue.clock() + self.pace.question_s * len(wanted))
         if Question.TIME in wanted:
             with _unanswered():
-                venue_ms = self._venue.asked_time(end_s)
+                venue_ms = self._venue.asked_time(self._soon_s())
                 for case in cases:
                     case.time(venue_ms, self._venue.clock())
         for question in (Question.OPEN, Question.HISTORY):
             if question in wanted:
                 with _unanswered():
-                    self._listed(question, cases, end_s)
+                    self._listed(question, cases)
         for case, questions in wants.items():
             if Question.ORDER in questions and Question.ORDER in wanted:
                 self._asked(case)
@@ -266,12 +265,12 @@ class Desk:
                 self._again(case)
             case.end(self._venue.clock())
 
-    def _listed(self, question: Question, cases: Sequence[Resolution], end_s: float) -> None:
+    def _listed(self, question: Question, cases: Sequence[Resolution]) -> None:
         if question is Question.OPEN:
-            rows = self._venue.asked_open(end_s)
+            rows = self._venue.asked_open(self._soon_s())
         else:
             since_ms = min(case.horizon_ms for case in cases) - SINCE_MS - self._venue.window_ms
-            rows = self._venue.asked_ended(since_ms, end_s)
+            rows = self._venue.asked_ended(since_ms, self._soon_s())
         by_key = {("client_order_id", row.client_order_id): row for row in rows}
         by_key |= {("order_id", row.order_id): row for row in rows}
         for case in cases:
