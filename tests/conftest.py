@@ -15,6 +15,14 @@ import pytest
 pytest.register_assert_rewrite("both")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory):
+    """No test leaves anything in the state of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def book():
     """Three levels a side."""
@@ -35,10 +43,15 @@ def exchange():
 
 @pytest.fixture
 def short_waits(monkeypatch):
-    """Waits between attempts, whose length is the subject of test_session.py."""
+    """Waits between attempts, whose length is the subject of test_session.py, and of those for the
+    outcome of an order, of test_outcomes.py."""
     from coincall_fast.backoff import Backoff
+    from coincall_fast.rest import inquiry
+    from coincall_fast.rest.outcomes import Pace
 
     monkeypatch.setattr(Backoff, "FIRST_S", 0.005)
+    quick = Pace((0.01, 0.02, 0.05), 100, apart_s=0.01, total_s=0.5, spare_s=0.5, each_s=0)
+    monkeypatch.setattr(inquiry, "PACE", quick)
 
 
 @pytest.fixture(params=["direct", "requests"])

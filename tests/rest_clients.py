@@ -1,5 +1,6 @@
 """A client and a scripted server that it asks, for the tests of what goes wrong between them."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,8 +32,8 @@ def connected(
 
 
 def cancel(client: Client) -> None:
-    """A write."""
-    client.futures.cancel_all("BTCUSD")
+    """A write, sent once."""
+    client.futures.cancel_all_once("BTCUSD", end_s=time.monotonic() + 60)
 
 
 def answering(*answers: Raw) -> Callable[[Asked], Raw]:

@@ -22,9 +22,10 @@ LAYERS = """
     guardian
     streams.stream  streams.player  rest.client
     rest.options  rest.futures  rest.account  rest.deadman
-    rest.trading  rest.guard_process
-    rest.countdown
-    rest.calls  rest.tickets  rest.pages  rest.limits  rest.submitting
+    rest.trading  rest.watch  rest.guard_process
+    rest.inquiry  rest.countdown
+    rest.calls  rest.tickets  rest.pages  rest.limits  rest.submitting  rest.sightings
+    rest.outcomes
     streams.link
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
@@ -41,7 +42,7 @@ LAYERS = """
     rest.exchange
     rest.instruments  rest.request  environment
     rest.parameters
-    streams.latency  streams.recording  rest.decimals  rest.rates  rest.clock  rest.codes
+    streams.latency  streams.recording  rest.ids  rest.decimals  rest.rates  rest.clock  rest.codes
     model  signing  backoff  connecting  lease
     _latency  _wire
     errors  change  tls  reading
@@ -62,7 +63,7 @@ MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
     rest.submitting rest.deadman rest.countdown rest.guard_process rest.limits
-    guardian connecting tls reading
+    rest.ids rest.sightings rest.inquiry rest.watch guardian connecting tls reading
     """.split()
 )
 

@@ -63,7 +63,9 @@ def new(**more: Any) -> dict[str, Any]:
 
 
 ORDER = f'{{"symbol":"{OPTION}","tradeSide":1,"tradeType":1,"qty":0.5,"price":'
-FUTURE = '{"symbol":"BTCUSD","tradeSide":2,"tradeType":3,"qty":0.010,"price":19000.1}'
+FUTURE = (
+    '{"symbol":"BTCUSD","tradeSide":2,"tradeType":3,"qty":0.010,"price":19000.1,"clientOrderId":5}'
+)
 DAY = {"start_ms": 1686308840388, "end_ms": 1686395240388}
 DAY_QUERY = "endTime=1686395240388"
 WHEN = "startTime=1686308840388"
@@ -216,10 +218,16 @@ CASES = [
     ),
     post(
         "options.place_orders",
-        lambda c: c.options.place_orders([new(price=1, mmp=True), new(price=Decimal("2.0"))]),
+        lambda c: c.options.place_orders(
+            [
+                new(price=1, mmp=True, client_order_id=1),
+                new(price=Decimal("2.0"), client_order_id=2),
+            ]
+        ),
         "/open/option/order/batchCreate/v1",
-        f'{{"orders":[{ORDER}1,"timeInForce":"GTC","mmp":true}},{ORDER}2.0,"timeInForce":"GTC"}}]}}',
-        [ITEM, ITEM],
+        f'{{"orders":[{ORDER}1,"clientOrderId":1,"timeInForce":"GTC","mmp":true}},'
+        f'{ORDER}2.0,"clientOrderId":2,"timeInForce":"GTC"}}]}}',
+        [ITEM, ITEM | {"data": 8}],
     ),
     post(
         "options.modify_order",
@@ -356,7 +364,12 @@ CASES = [
     post(
         "futures.place_order",
         lambda c: c.futures.place_order(
-            symbol="BTCUSD", side=Side.SELL, qty="0.010", order_type="post_only", price=19000.1
+            symbol="BTCUSD",
+            side=Side.SELL,
+            qty="0.010",
+            order_type="post_only",
+            price=19000.1,
+            client_order_id=5,
         ),
         "/open/futures/order/create/v1",
         FUTURE,
@@ -462,6 +475,12 @@ def script(stub: Stub, path: str, gets: Any) -> None:
             "/open/public/config/v1": 155,
             "/open/option/getInstruments/BTC": 281,
             "/open/futures/countdown/cancel/v1": True,
+            "/open/option/order/pending/v1": {
+                "list": [
+                    {"orderId": 8, "clientOrderId": 2},
+                    {"orderId": 7, "clientOrderId": 1},
+                ]
+            },
         }
         return body_of(others[asked.path])
 

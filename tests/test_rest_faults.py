@@ -390,7 +390,7 @@ def test_what_cannot_be_asked_for() -> None:
         {"rest_url": "http://x/?a=b"},
         {"timeout": 0},
         {"rates": {"nope": Rate(1, 1.0, "x")}},
-        {"rates": {"cancel": Rate(1, 9.0, "cancel")}},
+        {"rates": {"cancel_all": Rate(1, 9.0, "cancel")}},
         {"api_key": "x"},
         {"api_secret": "y"},
         {"api_key": "with blank", "api_secret": "y"},

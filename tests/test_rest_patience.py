@@ -49,9 +49,7 @@ def test_what_cannot_get_better_is_not_repeated() -> None:
 
 
 WRITES: list[Callable[[Client], Any]] = [
-    lambda c: c.futures.cancel_all("BTCUSD"),
-    lambda c: c.options.cancel_symbol("BTCUSD-1JAN27-1-C"),
-    lambda c: c.futures.cancel_order(order_id=1),
+    lambda c: c.futures.cancel_all_once("BTCUSD", end_s=time.monotonic() + 5),
     lambda c: c.futures.set_leverage("BTCUSD", 3),
     lambda c: c.options.mmp.reset("BTCUSD"),
 ]
@@ -75,6 +73,26 @@ def test_writes_are_sent_once(write: Callable[[Client], Any], answer: Raw) -> No
         with pytest.raises((VenueError, TransportError)):
             write(client)
         assert len(stub.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda c: c.futures.cancel_all("BTCUSD"),
+        lambda c: c.options.cancel_symbol("BTCUSD-1JAN27-1-C"),
+    ],
+)
+def test_cancellations_of_many_are_repeated(write: Callable[[Client], Any]) -> None:
+    """To do it twice does no harm. What says that it was too much is no reason to do it again."""
+    down, much = HTML._replace(status=503), envelope(None, 10605, "Operation is too frequent.")
+    with connected(answering(down, Raw(b"", close=True, length=10), envelope())) as (stub, client):
+        write(client)
+        assert len(stub.asked) == 3
+    for answer, kind, times in ((down, Unavailable, 4), (much, RateLimited, 1)):
+        with connected(answering(answer)) as (stub, client):
+            with pytest.raises(kind):
+                write(client)
+            assert len(stub.asked) == times
 
 
 # The clock

@@ -195,16 +195,21 @@ def test_a_venue_that_counts_otherwise() -> None:
 )
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_order_is_sent_once(fault: dict[str, Any], kind: type[Exception], when: str) -> None:
-    """Whether it landed the client cannot know; it stands once or not at all."""
+    """It stands once or not at all, and the client finds out which."""
+    order: dict[str, Any] = {"symbol": "BTCUSD", "side": "buy", "qty": 1}
+    order |= {"order_type": "limit", "price": 1000}
     with trading() as (exchange, client):
         client.futures.instruments()
         exchange.fault(**fault, path="create", when=when)
-        with pytest.raises(kind):
-            client.futures.place_order(
-                symbol="BTCUSD", side="buy", qty=1, order_type="limit", price=1000
-            )
-        exchange.mend()
-        assert len(client.futures.open_orders()) == (0 if when == "before" else 1)
+        if when == "after":
+            placed = client.futures.place_order(**order)
+            assert placed.state is OrderState.NEW
+            assert [o.order_id for o in client.futures.open_orders()] == [placed.order_id]
+            return
+        with pytest.raises(kind) as caught:
+            client.futures.place_order(**order)
+        assert caught.value.is_inferred  # type: ignore[attr-defined]
+        assert client.futures.open_orders() == []
 
 
 def test_the_end_of_everything() -> None:

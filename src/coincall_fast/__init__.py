@@ -8,6 +8,7 @@ from . import change, signing
 from ._book import SCALE, OrderBook
 from .coincall import BookStore, Client, Stream, Timeout, decode, decode_into, decode_rest, replay
 from .errors import (
+    AmbiguousOrderError,
     AuthError,
     ClockError,
     CoincallFastError,
@@ -66,6 +67,7 @@ from .rest.instruments import Instrument
 from .rest.limits import Limit, Limits, MarkPrices
 from .rest.rates import Rate
 from .rest.tickets import Outcome
+from .steps import Stage, Step
 
 __version__ = "0.1.0"
 
@@ -73,6 +75,7 @@ __all__ = [
     "SCALE",
     "Account",
     "Ack",
+    "AmbiguousOrderError",
     "AuthError",
     "BookStore",
     "ChainRow",
@@ -117,8 +120,10 @@ __all__ = [
     "RecordingError",
     "RiskEvent",
     "Side",
+    "Stage",
     "StaleError",
     "Stats",
+    "Step",
     "Stream",
     "Sweep",
     "SymbolMismatch",

@@ -19,14 +19,23 @@
     │   ├── DuplicateOrder  ... since this id is taken: an earlier attempt has landed
     │   └── Unavailable     ... for now, or does not know itself: writes may have landed
     ├── OrdersRemain        orders that had to go are still open (.orders)
+    ├── AmbiguousOrderError nobody knows what became of an order: the venue was asked, in vain
     └── TransportError      the network failed (.is_sent)
         ├── GuardLost       ... or the pipe to a guard process, which has ended or hangs
         └── ProtocolError   ... or the server broke a rule of WebSockets (.close_code)
 
+What a verb raises that places, changes or cancels orders means that it was not done: the venue has
+refused it, or it did not leave, or it did, and the venue, asked for it, had nothing of it when it
+would have refused it for its age; then `is_inferred` is True. Where not even that is known, it is
+AmbiguousOrderError.
+
 No message, attribute or cause of these carries an API secret, a signature or a signed URL.
 """
 
+from typing import Any
+
 __all__ = [
+    "AmbiguousOrderError",
     "AuthError",
     "ClockError",
     "CoincallFastError",
@@ -51,7 +60,17 @@ __all__ = [
 
 
 class CoincallFastError(Exception):
-    """Root of every error of this package."""
+    """Root of every error of this package.
+
+    Of a write about one order, ``client_order_id`` is the order's, where it has one.
+    ``is_inferred``: its outcome was unknown, and that it was not done is a conclusion from what the
+    venue said of its orders, after the time when it would have refused the request for its age.
+    ``signed_ms`` is when the request was signed, by the venue's clock as far as we knew it.
+    """
+
+    client_order_id: int | None = None
+    is_inferred: bool = False
+    signed_ms: int | None = None
 
 
 class UsageError(CoincallFastError):
@@ -194,10 +213,32 @@ class OrdersRemain(CoincallFastError):
         return self.message
 
 
+class AmbiguousOrderError(CoincallFastError):
+    """Nobody knows whether a write was done: its answer did not come, and the venue could not be
+    asked about it, or not for long enough.
+
+    ``order`` is the order as it was asked for, ``client_order_id`` and ``order_id`` are its ids as
+    far as they are known, ``error`` is why the outcome was unknown. A new order stays on the
+    client's watch list: when it appears it is cancelled.
+    """
+
+    def __init__(self, message: str, order: Any, error: CoincallFastError) -> None:
+        super().__init__(message, order, error)
+        self.message = message
+        self.order = order
+        self.error = error
+        self.client_order_id = order.client_order_id
+        self.order_id = order.order_id
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class TransportError(CoincallFastError):
     """The network failed before the venue could answer.
 
-    ``is_sent``: whether any of the request had left, so that the venue may have acted on it.
+    ``is_sent``: whether any of the request had left, so that the venue may have acted on it. Of an
+    order, the client has asked the venue then (``is_inferred``).
     """
 
     is_sent: bool = False

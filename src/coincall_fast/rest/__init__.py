@@ -7,6 +7,9 @@ From the top; each module knows only what is below it:
     deadman                      the dead-man's switch: signs of life, from threads of its own, to
     guard_process countdown      ... a guard process on this machine, or to the venue
     trading                      the verbs that options and futures share
+    watch                        orders that should not be there, if they appear
+    inquiry                      writes followed, and asked about where no answer came
+    outcomes sightings           what that proves, without a clock; what is seen of orders
     calls tickets pages          rate limits, clock and retries around one request and its answer;
                                  orders before and after they are sent; histories
     submitting                   the threads that make calls nobody waits for
@@ -19,4 +22,5 @@ From the top; each module knows only what is below it:
     request instruments          a request as it is signed and sent; ticks and lots
     parameters                   what requests carry, a line each
     decimals rates clock codes   exact numbers, sliding windows, the clock's offset, the error codes
+    ids                          client order ids
 """

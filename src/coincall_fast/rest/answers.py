@@ -63,7 +63,9 @@ def read(request: Request, answer: Answer, hide: Callable[[str], str] = str) -> 
         ) from None
 
 
-def _refusal(request: Request, answer: Answer, code: int | None, said: str | None) -> VenueError:
+def _refusal(
+    request: Request, answer: Answer, code: int | None, said: str | None
+) -> VenueError | DecodeError:
     """What an answer means that is none, by its status and then by its code."""
     status = answer.status
     told = f"HTTP {status}" if said is None else f"{said} (HTTP {status})"
@@ -89,6 +91,8 @@ def _refusal(request: Request, answer: Answer, code: int | None, said: str | Non
             code,
             endpoint=request.name,
         )
+    if 200 < status < 300:  # accepted, or so it seems
+        return DecodeError(f"coincall {request.name}: {told}, and no answer")
     return VenueError(told, code, endpoint=request.name)
 
 

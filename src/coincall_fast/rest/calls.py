@@ -101,6 +101,35 @@ class Rest:
         self.conditions: list[Callable[[], None]] = []
         self._closing = threading.Event()
 
+    @property
+    def total_s(self) -> float:
+        """How long a call may take, unless it is told otherwise."""
+        return self._total_s
+
+    @property
+    def order_window_ms(self) -> int:
+        """How old a write may be when the venue has it."""
+        return self._order_window_ms
+
+    def clock(self) -> float:
+        """The clock of every `end_s`."""
+        return time.monotonic()
+
+    def wait(self, wake: threading.Event, seconds: float) -> bool:
+        """Waits for an event; whether it came."""
+        return wake.wait(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Waits, until `close` at the longest."""
+        self._closing.wait(seconds)
+
+    def shut(self, name: str, wait_s: float | None) -> None:
+        """The venue says that this endpoint was asked too often, in a part of an answer."""
+        rate = self._endpoints[name].rate
+        if rate:
+            with self._locked:
+                self._windows.shut(rate, time.monotonic(), wait_s)
+
     def call(self, name: str, arguments: Mapping[str, Any], end_s: float | None = None) -> Any:
         """What the endpoint gives for these arguments.
 
@@ -157,30 +186,32 @@ class Rest:
     def _attempt(self, request: Request, end_s: float) -> Any:
         slot = self._admitted(request, end_s)
         is_sent = True
+        signed_ms = self.now_ms()
         try:
-            for condition in self.conditions if request.endpoint.rate == "place" else ():
-                condition()
-            answer = self._sent(request, end_s)
-        except TransportError as error:
-            is_sent = error.is_sent
-            raise
-        finally:
-            self._answered(slot, is_sent)
-        try:
+            try:
+                for condition in self.conditions if request.endpoint.rate == "place" else ():
+                    condition()
+                answer = self._sent(request, signed_ms, end_s)
+            except TransportError as error:
+                is_sent = error.is_sent
+                raise
+            finally:
+                self._answered(slot, is_sent)
             return self._read(request, answer, self.hide)
-        except RateLimited as error:
-            if slot is not None:
+        except CoincallFastError as error:
+            error.signed_ms = signed_ms
+            if isinstance(error, RateLimited) and slot is not None:
                 with self._locked:
                     self._windows.shut(request.endpoint.rate, time.monotonic(), error.wait_s)
             raise
 
-    def _sent(self, request: Request, end_s: float) -> Answer:
+    def _sent(self, request: Request, signed_ms: int, end_s: float) -> Answer:
         endpoint = request.endpoint
         headers = Hidden()
         if endpoint.is_signed and self.credentials is not None:
             window_ms = self._order_window_ms if endpoint.is_write else self._window_ms
             headers = self.credentials.rest_headers(
-                endpoint.method, request.path, request.shown, self.now_ms(), window_ms
+                endpoint.method, request.path, request.shown, signed_ms, window_ms
             )
         if endpoint.encoding:
             headers["Content-Type"] = endpoint.encoding
@@ -304,7 +335,7 @@ class Rest:
     def _round_trip(self, end_s: float) -> RoundTrip:
         request = build(self._endpoints["time"], {})
         sent_s = time.monotonic()
-        answer = self._sent(request, end_s)
+        answer = self._sent(request, self.now_ms(), end_s)
         answered_s = time.monotonic()
         time_ms = self._read(request, answer, self.hide)
         return RoundTrip(sent_s * 1000, answered_s * 1000, time_ms)

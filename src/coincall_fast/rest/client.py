@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
 from typing import Any, Literal, Self
 
@@ -15,6 +16,7 @@ from ..environment import credentials, hosts
 from ..errors import CoincallFastError, OrdersRemain, UsageError
 from ..message import Order
 from ..signing import Hidden
+from ..steps import Step
 from .account import AccountNoun
 from .answers import read
 from .calls import Rest, refuse_to_block
@@ -22,16 +24,19 @@ from .countdown import PRODUCTS, Countdowns, is_not_permitted
 from .deadman import Deadman, Keeper, Late
 from .decimals import integer
 from .direct import Direct
-from .endpoints import ENDPOINTS, RATES
+from .endpoints import ENDPOINTS, RATES, with_reserve
 from .exchange import Place, Timeout, Way
 from .futures import Futures
 from .guard_process import GuardProcess
 from .http import Http
+from .inquiry import Desk
 from .options import Options
 from .rates import Rate
 from .reports import Countdown, FundingRate
+from .sightings import Sightings, Steps
 from .submitting import Submitting
 from .trading import Guard, Trading
+from .watch import Watch
 
 __all__ = ["Client", "Timeout"]
 
@@ -57,7 +62,8 @@ class Client:
     `order_guard(order)` sees every new or changed order before it is signed, and raises (or
     returns False) to forbid it. `timeout` is a `Timeout` or, as seconds, its total. `rates`
     replaces some of `endpoints.RATES`; a request waits for its place in them for up to
-    `rate_wait_s`, then RateLimited is raised and nothing sent.
+    `rate_wait_s`, then RateLimited is raised and nothing sent. Of a "cancel" among them, what
+    cancels many orders at once keeps a share.
 
     What trades goes over connections of our own, which cost a fifth of what requests does. With an
     `adapter` of requests (``requests.adapters.HTTPAdapter()``, or one of yours) everything goes
@@ -65,8 +71,10 @@ class Client:
     true unless it can be ruled out, and dialling has no deadline but connect_s for each address.
     Where the environment has a proxy, requests carries everything, too.
 
-    Reads are repeated within the total; what trades is sent once. The first signed request asks the
-    venue for its time before.
+    Reads are repeated within the total. What trades is sent once, but for cancellations, which may
+    be repeated; where its outcome is unknown the venue is asked for it, beyond the total. An order
+    that appears when nobody counts on it any more is cancelled, from a thread of the client's. The
+    first signed request asks the venue for its time before.
     """
 
     def __init__(
@@ -106,7 +114,7 @@ class Client:
             ENDPOINTS,
             read,
             credentials(**given),
-            rates={**RATES, **(rates or {})},
+            rates=with_reserve({**RATES, **(rates or {})}, rates or {}),
             rate_wait_s=rate_wait_s,
             total_s=limits.total_s,
             window_ms=integer(window_ms, "window_ms"),
@@ -125,22 +133,33 @@ class Client:
         self._switches: list[Deadman] = []
         self._is_read_only = read_only
         self.account = AccountNoun(self._rest, read_only)
-        self.options = Options(self._rest, order_guard, read_only)
-        self.futures = Futures(self._rest, order_guard, read_only)
+        self._steps = Steps()
+        self._sightings = Sightings()
+        self._watch = Watch(self._sightings, self._steps.tell)
+        desk = partial(
+            Desk, sightings=self._sightings, tell=self._steps.tell, watch=self._watch.add
+        )
+        self.options = Options(self._rest, order_guard, read_only, desk)
+        self.futures = Futures(self._rest, order_guard, read_only, desk)
 
     def close(self) -> None:
         """Closes what is open; the client cannot be used any more.
 
         What was submitted and has not had its turn is not sent, and its futures say so; for what
         has been sent, the answer is waited for, as long as the timeout says. What is not sent, or
-        not answered by then, is logged. A dead-man's switch that was not closed before gets no more
-        beats, so that its orders are cancelled.
+        not answered by then, is logged. Whoever waits for the outcome of an order gets
+        AmbiguousOrderError. A dead-man's switch that was not closed before gets no more beats, so
+        that its orders are cancelled.
         """
         self._rest.let_go()
-        self._submitting.close(self._total_s)
-        for switch in self._switches:
-            switch.abandon()
-        self._rest.close()
+        self._sightings.close()
+        try:
+            self._submitting.close(self._total_s)
+        finally:
+            for switch in self._switches:
+                switch.abandon()
+            self._rest.close()
+            self._watch.close(self._rest.total_s)
 
     # ---------------------------------------------------------------- without waiting
 
@@ -196,6 +215,19 @@ class Client:
 
     def __reduce__(self) -> str:
         raise TypeError("a client is not pickled or copied")
+
+    # ---------------------------------------------------------------- what becomes of orders
+
+    def on_step(self, callback: Callable[[Step], object]) -> None:
+        """Has every step of every order told to a callback: on the thread of the call that it is a
+        step of, or of the watch for late orders. One that raises is logged, and ends nothing."""
+        self._steps.add(callback)
+
+    def heard(self, order: Order) -> None:
+        """Tells the client of an order that was seen, as a push of a stream shows it. It ends the
+        wait for an unknown outcome at once, and finds orders that come late. Any thread may call;
+        it never waits."""
+        self._sightings.heard(order)
 
     # ---------------------------------------------------------------- the venue
 
@@ -261,7 +293,7 @@ class Client:
                 share_s = _half(end_s)
                 for index in sorted(wanted[market]):
                     try:
-                        market.cancel_all(index, end_s=_half(share_s))
+                        market.cancel_all_once(index, end_s=_half(share_s))
                         wanted[market].remove(index)
                     except CoincallFastError as error:  # the others' turn all the same
                         failure = error

@@ -17,7 +17,7 @@ from ..errors import (
     VenueError,
 )
 
-__all__ = ["CODES", "GONE", "code_of", "refusal"]
+__all__ = ["CODES", "GONE", "UNDECIDED", "code_of", "refusal"]
 
 # What the caller has to do next decides the class.
 _CLASSES: Final[dict[str, type[VenueError]]] = {
@@ -276,6 +276,10 @@ CODES: Final[dict[int, tuple[type[VenueError], str]]] = {
 # The codes by which a cancellation learns that its order is not open. An order has expired (10540)
 # or, where one is placed, its option has.
 GONE: Final[frozenset[int]] = frozenset((10537, 10540, 10584, 11101, 11102))
+
+# Beside those of `Unavailable`, the codes that leave open whether a write was done: a request that
+# came twice, an answer that could not be made, a failure that says no more than that.
+UNDECIDED: Final[frozenset[int]] = frozenset((4005, 10101, 10552))
 
 
 def refusal(

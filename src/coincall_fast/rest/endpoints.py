@@ -39,7 +39,7 @@ from .reports import (
 )
 from .request import FORM, JSON, Endpoint
 
-__all__ = ["ENDPOINTS", "MOST_IN_A_BATCH", "ORDER", "ORDER_CHANGE", "RATES"]
+__all__ = ["ENDPOINTS", "MOST_IN_A_BATCH", "ORDER", "ORDER_CHANGE", "RATES", "with_reserve"]
 
 MOST_IN_A_BATCH: Final = 40
 
@@ -50,8 +50,10 @@ ORDER: Final = (
 )
 ORDER_CHANGE: Final = "symbol order_id client_order_id qty price"
 
+RESERVE: Final = 5
+
 # fmt: off
-# Of the cancellations' window, the last five are left to those that cancel many orders at once.
+# Of the cancellations' window, the last ones are left to those that cancel many orders at once.
 RATES: Final[Mapping[str, Rate]] = {
     "config":     Rate(10, 2.0, "config"),
     "funding":    Rate(10, 2.0, "funding"),
@@ -65,6 +67,17 @@ RATES: Final[Mapping[str, Rate]] = {
     "cancel_all": Rate(30, 2.0, "cancel"),
     "delivery":   Rate(1, 1.0, "delivery"),
 }
+
+
+def with_reserve(rates: Mapping[str, Rate], given: Mapping[str, Rate]) -> dict[str, Rate]:
+    """These rates, where single cancellations leave a share of their window to those of many orders
+    at once. A rate that was given for "cancel" alone is what the venue takes of both."""
+    taken = dict(rates)
+    both = given.get("cancel")
+    if both is not None and "cancel_all" not in given:
+        taken["cancel_all"] = both
+        taken["cancel"] = both._replace(most=both.most - min(RESERVE, both.most // 2))
+    return taken
 
 
 def _public(path: str, parameters: str, rate: str, result: Any) -> Endpoint:

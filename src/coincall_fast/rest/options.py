@@ -1,20 +1,29 @@
 """Options: `client.options`. Seed 003; protocol page, sections 2.3, 2.4 and 2.7."""
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
-from ..errors import DecodeError, UsageError
-from ..message import Kline, OptionChain, Ticker
+from ..errors import CoincallFastError, DecodeError, UsageError
+from ..message import Kline, OptionChain, Order, Ticker
 from .calls import Rest
-from .decimals import Number, integer
+from .decimals import Number
 from .endpoints import MOST_IN_A_BATCH, ORDER, ORDER_CHANGE
+from .inquiry import SINCE_MS, Asked, Attempt, Desk
 from .instruments import OPTIONS, Instrument, options_of
+from .outcomes import is_unknown
 from .parameters import wired
 from .reports import Delivery, ExpiryEstimate, Protection
-from .tickets import Outcome, answered_id, outcome_of, placed, rows_of
-from .trading import Guard, Trading
+from .tickets import Outcome, as_order, is_done, rows_of, said_id
+from .trading import Guard, Trading, outcome
 
 __all__ = ["Mmp", "Options"]
+
+Items: TypeAlias = dict[Attempt, dict[str, Any]]  # a batch as it was asked for
+Rows: TypeAlias = list[dict[str, Any]]  # and as it was answered
+
+_SAID = ("data", "sdata")  # the order id of a row, by edition
 
 
 class Options(Trading):
@@ -22,8 +31,10 @@ class Options(Trading):
 
     product = OPTIONS
 
-    def __init__(self, rest: Rest, guard: Guard | None, is_read_only: bool) -> None:
-        super().__init__(rest, guard, is_read_only)
+    def __init__(
+        self, rest: Rest, guard: Guard | None, is_read_only: bool, desk: Callable[[Asked], Desk]
+    ) -> None:
+        super().__init__(rest, guard, is_read_only, desk)
         self.mmp = Mmp(self)
 
     def instruments(self, base: str) -> list[Instrument]:
@@ -74,41 +85,150 @@ class Options(Trading):
         return estimates
 
     def cancel_symbol(self, symbol: str) -> None:
-        """Asks for the end of all orders of one option."""
-        self._write("cancel_symbol", symbol=symbol)
+        """Asks for the end of all orders of one option; repeated as by `cancel_all`."""
+        self._repeated("cancel_symbol", None, symbol=symbol)
 
     # ---------------------------------------------------------------- batches, for market makers
 
-    def _placed(self, tickets: Sequence[dict[str, Any]]) -> list[Outcome]:
+    def _placed(
+        self, tickets: Sequence[dict[str, Any]], asked: Sequence[Order], own: Container[int]
+    ) -> list[Outcome]:
         for fields in tickets:
             fields.setdefault("time_in_force", "GTC")  # batches demand one
-        items = [wired(ORDER, fields) for fields in tickets]
-        rows = self._batch("place_orders", items)
-        # The page does not say that answers keep the order; nothing in them names the item.
-        if len(rows) != len(tickets):
-            raise DecodeError(f"{len(rows)} answers to {len(tickets)} orders")
-        both = zip(tickets, rows, strict=True)
-        name = self._path("place_orders")
-        return [placed(row, fields, name, self._rest.hide) for fields, row in both]
+        return self._batch("place_order", ORDER, tickets, asked, self._read_placed, own)
 
-    def _modified(self, changes: Sequence[dict[str, Any]]) -> list[Outcome]:
-        items = [wired(ORDER_CHANGE, fields) for fields in changes]
-        rows = self._batch("modify_orders", items)
-        by_id = {answered_id(row, "data", "sdata"): row for row in rows}
-        name, outcomes = self._path("modify_orders"), []
-        for fields in changes:
-            order_id = integer(fields["order_id"], "order_id")
-            outcomes.append(
-                outcome_of(by_id[order_id], fields, name, self._rest.hide)
-                if order_id in by_id
-                else self._untold("modify_orders", "order_id", order_id)
-            )
-        return outcomes
+    def _modified(self, changes: Sequence[dict[str, Any]], asked: Sequence[Order]) -> list[Outcome]:
+        return self._batch("modify_order", ORDER_CHANGE, changes, asked, self._read_modified)
 
-    def _batch(self, verb: str, items: list[dict[str, Any]]) -> list[Any]:
+    def _batch(
+        self,
+        verb: str,
+        parameters: str,
+        items: Sequence[dict[str, Any]],
+        asked: Sequence[Order],
+        read: Callable[[Items, Rows], None],
+        own: Container[int] = (),
+    ) -> list[Outcome]:
+        """One request, whose rows `read` attributes. Raises what refuses them all."""
         if len(items) > MOST_IN_A_BATCH:
             raise UsageError(f"a batch takes {MOST_IN_A_BATCH} orders, not {len(items)}")
-        return rows_of(self._write(verb, orders=items)) if items else []
+        if not items:
+            return []
+        is_refused = False
+        with self._desk.about(verb, asked, own) as attempts:
+            for attempt in attempts:
+                self._desk.sent(attempt)
+            try:
+                orders = [wired(parameters, fields) for fields in items]
+                rows = rows_of(self._write(f"{verb}s", orders=orders))
+            except CoincallFastError as error:
+                is_refused = not is_unknown(error)
+                for attempt in attempts:
+                    self._desk.failed(attempt, error)
+            else:
+                read(dict(zip(attempts, items, strict=True)), rows)
+        if is_refused:
+            attempts[0].result()
+        return [outcome(attempt) for attempt in attempts]
+
+    def _read_placed(self, items: Items, rows: Rows) -> None:
+        """Rows name new order ids, not whose they are, and nobody says that they keep the order.
+        So the orders themselves have to: by a push that came already, or by a look at them. Those
+        that are refused are watched, in case that a row stands there twice and another is missing.
+        """
+        ids = {said_id(row, *_SAID) for row in rows if is_done(row)}
+        refused = [row for row in rows if not is_done(row)]
+        if len(rows) != len(items) or None in ids or len(ids) + len(refused) < len(rows):
+            self._unread("place_orders", items, f"{len(rows)} answers to {len(items)} orders")
+            return
+        if len(rows) == 1 or not ids:  # if all are refused, only the reasons may be another's
+            for attempt, row in zip(items, rows, strict=True):
+                if is_done(row):
+                    self._taken(attempt, items[attempt], said_id(row, *_SAID))
+                else:
+                    self._row_failed("place_orders", attempt, row, is_sure=len(rows) == 1)
+            return
+        left = self._attributed(items, ids)
+        if len(left) == len(refused):
+            self._refused("place_orders", left, items, rows)
+        elif not refused:  # all stand, whichever id is whose
+            for attempt in left:
+                self._taken(attempt, items[attempt], None)
+        else:
+            self._unread("place_orders", left, "nothing says whose answer is whose")
+
+    def _attributed(self, items: Items, ids: set[int | None]) -> list[Attempt]:
+        """Finds the orders that have these ids, by their client order ids; gives those that are not
+        there, or were not seen in time."""
+        left = list(items)
+        end_s = self.clock() + self._desk.pace.margin_ms / 1000
+        since_ms = self.now_ms() - SINCE_MS
+
+        def seen() -> bool:
+            for attempt in list(left):
+                for order in self._desk.seen(attempt):
+                    if attempt in left:  # what is there is there, whatever the rows say
+                        left.remove(attempt)
+                        self._taken(attempt, items[attempt], order.order_id)
+            return len(left) <= len(items) - len(ids)
+
+        looks = (self.asked_open, partial(self.asked_ended, since_ms))
+        for wait_s in self._desk.pace.looks_s:
+            for look in looks:
+                if seen() or self.clock() >= end_s:
+                    return left
+                with contextlib.suppress(CoincallFastError):
+                    look(end_s)
+            if seen():
+                break
+            self._rest.pause(wait_s)
+        return left
+
+    def _read_modified(self, items: Items, rows: Rows) -> None:
+        """Rows come in any order, and name an order id, or none where they refuse."""
+        named = {attempt.order.order_id for attempt in items}
+        by_id: dict[int | None, dict[str, Any]] = {}
+        for row in rows:
+            said = said_id(row, *_SAID)
+            if said not in by_id or is_done(row):  # of two that contradict, something was done
+                by_id[said] = row
+        nameless = [row for row in rows if said_id(row, *_SAID) not in named]
+        left = []
+        for attempt in items:
+            number = attempt.order.order_id
+            if number is not None and number in by_id:
+                self._read_row("modify_orders", attempt, by_id[number])
+            else:
+                left.append(attempt)
+        if len(left) == len(nameless) and not any(map(is_done, nameless)):
+            self._refused("modify_orders", left, items, rows)
+        elif len(left) == len(nameless) == 1:
+            self._read_row("modify_orders", left[0], nameless[0])
+        else:
+            self._unread("modify_orders", left, f"{len(rows)} answers to {len(items)} orders")
+
+    def _refused(self, verb: str, attempts: Sequence[Attempt], items: Items, rows: Rows) -> None:
+        """These are refused, which is certain; which reason is whose is not, where rows do not say:
+        a refusal that stands in its own place is taken for its own."""
+        places = {attempt: place for place, attempt in enumerate(items)}
+        named = {attempt.order.order_id for attempt in items} - {None}
+        reasons = {
+            place: row
+            for place, row in enumerate(rows)
+            if not is_done(row) and said_id(row, *_SAID) not in named
+        }
+        own = {a: reasons.pop(places[a]) for a in attempts if places[a] in reasons}
+        spare = iter(reasons.values())
+        for attempt in attempts:
+            self._row_failed(verb, attempt, own.get(attempt) or next(spare), is_sure=False)
+
+    def _taken(self, attempt: Attempt, fields: Mapping[str, Any], order_id: int | None) -> None:
+        self._desk.taken(attempt, as_order(fields, order_id))
+
+    def _unread(self, verb: str, attempts: Iterable[Attempt], why: str) -> None:
+        """The answer does not tell what became of these."""
+        for attempt in attempts:
+            self._desk.unknown(attempt, DecodeError(f"coincall {self._path(verb)}: {why}"))
 
 
 class Mmp:

@@ -3,10 +3,10 @@
 Protocol page, sections 2.4 and 4. Nothing here sends; `fields` are what callers gave, by our names.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ..errors import DecodeError, TransportError, UsageError, VenueError
+from ..errors import CoincallFastError, DecodeError, UsageError, VenueError
 from ..message import Order
 from ..model import OrderType
 from .answers import identifier, plain
@@ -18,7 +18,6 @@ from .parameters import PARAMETERS, order_type_of, wired
 
 __all__ = [
     "Outcome",
-    "answered_id",
     "as_order",
     "check_change",
     "check_grid",
@@ -26,16 +25,18 @@ __all__ = [
     "failed",
     "given",
     "id_of",
+    "is_done",
+    "numbered",
     "one_id",
-    "outcome_of",
     "pieces",
-    "placed",
     "rows_of",
+    "said_id",
 ]
 
 _PRICED: Final = (OrderType.LIMIT, OrderType.POST_ONLY, OrderType.STOP_LIMIT)
 _UNPRICED: Final = (OrderType.MARKET, OrderType.STOP_MARKET)
 _STOPS: Final = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
+LARGEST_ID: Final = 2**63 - 1  # the venue takes a long (protocol page, section 2.4)
 _TOLD: Final = (
     "symbol side order_type qty price order_id client_order_id time_in_force reduce_only"
     " trigger_price"
@@ -43,14 +44,11 @@ _TOLD: Final = (
 
 
 class Outcome(NamedTuple):
-    """What became of one item of a batch: the order as it was asked for, or why there is none.
-
-    As after `place_order`, an order may stand all the same: after a DecodeError, and after a
-    TransportError or Unavailable with `is_sent`.
-    """
+    """What became of one item of a batch: the order as the single verb returns it, or the error
+    that it would have raised."""
 
     order: Order | None
-    error: VenueError | TransportError | DecodeError | None
+    error: CoincallFastError | None
 
     @property
     def ok(self) -> bool:
@@ -65,10 +63,22 @@ def given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and name != "self"}
 
 
+def numbered(orders: Iterable[dict[str, Any]], next_id: Callable[[], int]) -> set[int]:
+    """Gives each order without a client order id one, and tells which these are."""
+    own = set()
+    for fields in orders:
+        if "client_order_id" not in fields:
+            fields["client_order_id"] = next_id()
+            own.add(fields["client_order_id"])
+    return own
+
+
 def check_new(fields: Mapping[str, Any]) -> None:
     """Raises UsageError for a new order that lacks what its type needs, or has what it does not
     take."""
     _demand(fields, needed="symbol side qty order_type", allowed=ORDER)
+    if not 0 < integer(fields["client_order_id"], "client_order_id") <= LARGEST_ID:
+        raise UsageError("a client_order_id is more than 0, and fits in 63 bits")
     kind = order_type_of(fields["order_type"])
     name = kind.name.lower()
     if kind not in _PRICED + _UNPRICED:
@@ -159,35 +169,19 @@ def rows_of(data: Any) -> list[Any]:
     return data
 
 
-def answered_id(row: Mapping[str, Any], *names: str) -> int | None:
-    """The id that a row is about, under the first of these names that has one."""
-    ids = (row[name] for name in names if row.get(name) not in (None, ""))
-    found = next(ids, None)
-    return None if found is None else identifier(b"", found)
-
-
-def outcome_of(
-    row: Mapping[str, Any], fields: Mapping[str, Any], name: str, hide: Callable[[str], str]
-) -> Outcome:
-    """An item's: its code is `code` or `scode`, by edition, its id alike. `name` is its request;
-    `hide` takes out of the venue's text what must not be told."""
-    if str(row.get("code", row.get("scode"))) != "0":
-        return Outcome(None, failed(row, name, hide))
-    return Outcome(as_order(fields, answered_id(row, "data", "sdata")), None)
-
-
-def placed(
-    row: Mapping[str, Any], fields: Mapping[str, Any], name: str, hide: Callable[[str], str]
-) -> Outcome:
-    """The same of a new order, which has an id if it was taken; one that cannot be read says
-    nothing about the other items."""
+def said_id(row: Mapping[str, Any], *names: str) -> int | None:
+    """The id that a row is about, under the first of these names that has one; None for what is
+    none."""
+    found = next((row[name] for name in names if row.get(name) not in (None, "")), None)
     try:
-        outcome = outcome_of(row, fields, name, hide)
-    except DecodeError as error:
-        return Outcome(None, DecodeError(f"coincall {name}: {error.reason}"))
-    if outcome.order is not None and outcome.order.order_id is None:
-        return Outcome(None, DecodeError(f"coincall {name}: taken, but no order id"))
-    return outcome
+        return None if found is None else identifier(b"", found)
+    except DecodeError:
+        return None
+
+
+def is_done(row: Mapping[str, Any]) -> bool:
+    """Whether an item was taken: its code is `code` or `scode`, by edition."""
+    return str(row.get("code", row.get("scode"))) == "0"
 
 
 def failed(row: Mapping[str, Any], name: str, hide: Callable[[str], str]) -> VenueError:

@@ -1,12 +1,13 @@
 """Orders: the verbs that options and futures have in common.
 
 Seed 003; protocol page, sections 2.4 and 2.5. What the venue answers is that it has taken a
-request, not that it is done: how an order stands, a query or the stream says.
+request, not that it is done: how an order stands, a query or the stream says. Where it does not
+answer, inquiry.py finds out what became of it.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._book import OrderBook
@@ -15,6 +16,7 @@ from ..errors import (
     DecodeError,
     OrderNotFound,
     OrderVetoed,
+    RateLimited,
     SymbolMismatch,
     TransportError,
     Unavailable,
@@ -28,43 +30,52 @@ from .calls import Rest
 from .codes import GONE
 from .decimals import Number
 from .endpoints import ENDPOINTS
+from .ids import NEXT_ID
+from .inquiry import KNOWN, Asked, Attempt, Desk
 from .instruments import Instrument
+from .outcomes import is_unknown
 from .pages import by_cursor, by_page
 from .tickets import (
     Outcome,
-    answered_id,
     as_order,
     check_change,
     check_grid,
     check_new,
+    failed,
     given,
     id_of,
+    is_done,
+    numbered,
     one_id,
-    outcome_of,
     pieces,
     rows_of,
+    said_id,
 )
 
-__all__ = ["Guard", "Trading"]
+__all__ = ["Guard", "Trading", "outcome"]
 
 # Sees what is about to be asked for, as an `Order` without a state; raises to forbid it.
 Guard = Callable[[Order], object]
 
 MOST_IN_A_PAGE = 500
+MOST_LOOKED_AT = 20 * MOST_IN_A_PAGE  # of the history, for an order whose outcome is unknown
 ASK_AGAIN_S = 60.0  # for the instruments of an index, when a symbol is in none of them
 
 
 class Trading:
-    """One product's orders. Any thread may call; every call but `open_orders` is one request, or
-    one a page.
+    """One product's orders. Any thread may call. A call is one request, or one a page; and more
+    where the outcome of a write is unknown.
 
     Prices and quantities are `str`, `int`, `Decimal` or `float` (which stands for its repr).
     """
 
     product: str
 
-    def __init__(self, rest: Rest, guard: Guard | None, is_read_only: bool) -> None:
+    def __init__(
+        self, rest: Rest, guard: Guard | None, is_read_only: bool, desk: Callable[[Asked], Desk]
+    ) -> None:
         self._rest = rest
+        self._desk = desk(self)
         self._guard = guard
         self._is_read_only = is_read_only
         self._instruments: dict[str, Instrument] = {}  # never changed, but replaced
@@ -161,20 +172,22 @@ class Trading:
         mmp: bool | None = None,
         trigger_price: Number | None = None,
     ) -> Order:
-        """Places one order, and returns it as it was asked for, with its `order_id`; its `state` is
-        None until somebody asks.
+        """Places one order, and returns it as it was asked for, with its ids; its `state` is None
+        until somebody asks. Without a `client_order_id` it gets one.
 
         Refused before sending (UsageError): an order without the price that its type needs or with
         one that it does not take, what is off the instrument's tick or lot, and a symbol that is
         not listed (see `instrument`). The first order of an index asks the venue for its
         instruments, unless `instruments` was called.
-        Sent once: after a DecodeError (an answer that nobody can read), or a TransportError or
-        Unavailable with `is_sent`, it may stand.
+        Sent once. Where its outcome is unknown the venue is asked for it, for about 6 s: then it is
+        returned as the venue has it, with its state; or the first error is raised, `is_inferred`,
+        since the venue does not have it; or AmbiguousOrderError, where it could not be asked.
         """
         fields = given(locals())
-        self._allow([fields], check_new)
+        own = numbered([fields], NEXT_ID)
+        orders = self._allow("place_order", [fields], check_new)
         self.traded.add(self.index_of(symbol))
-        return as_order(fields, self._write("place_order", **fields))
+        return self._one("place_order", fields, orders, own)
 
     def place_orders(self, orders: Iterable[Mapping[str, Any]]) -> list[Outcome]:
         """Places several, each a mapping of what `place_order` takes; one outcome each, in order.
@@ -182,14 +195,19 @@ class Trading:
         One that is refused here, or by the guard, refuses them all before anything is sent.
         """
         tickets = [given(order) for order in orders]
-        self._allow(tickets, check_new)
+        own = numbered(tickets, NEXT_ID)
+        asked = self._allow("place_orders", tickets, check_new)
+        if len({order.client_order_id for order in asked}) < len(asked):
+            raise UsageError("two orders of a batch have one client_order_id")
         for fields in tickets:
             self.traded.add(self.index_of(fields["symbol"]))
-        return self._placed(tickets)
+        return self._placed(tickets, asked, own)
 
-    def _placed(self, tickets: Sequence[dict[str, Any]]) -> list[Outcome]:
+    def _placed(
+        self, tickets: Sequence[dict[str, Any]], asked: Sequence[Order], own: Container[int]
+    ) -> list[Outcome]:
         """One by one, since the venue has no batch for this product."""
-        return [self._tried("place_order", fields) for fields in tickets]
+        return self._each("place_order", tickets, asked, own)
 
     def modify_order(
         self,
@@ -203,44 +221,54 @@ class Trading:
         """Changes an order's size or price; what is refused leaves it as it was.
 
         A `qty` at or below what is filled makes it FILLED. Checked, guarded and sent as a new one.
+        Where its outcome is unknown the venue is asked for the order: it is returned where it has
+        the new values; OrderNotFound is raised where it has ended, and else as by `place_order`.
         """
         fields = given(locals())
-        self._allow([fields], check_change)
-        return as_order(fields, self._write("modify_order", **fields))
+        orders = self._allow("modify_order", [fields], check_change)
+        return self._one("modify_order", fields, orders)
 
     def modify_orders(self, orders: Iterable[Mapping[str, Any]]) -> list[Outcome]:
-        """Changes several, each a mapping of what `modify_order` takes, by `order_id`; one outcome
-        each, in order. The venue answers in another order, and names no other id."""
+        """Changes several, each a mapping of what `modify_order` takes; one outcome each, in
+        order. The venue answers in another order, and names order ids only."""
         changes = [given(order) for order in orders]
-        if not all("order_id" in fields for fields in changes):
-            raise UsageError("a batch of modifications goes by order_id")
-        self._allow(changes, check_change)
-        return self._modified(changes)
+        asked = self._allow("modify_orders", changes, check_change)
+        return self._modified(changes, asked)
 
-    def _modified(self, changes: Sequence[dict[str, Any]]) -> list[Outcome]:
-        return [self._tried("modify_order", fields) for fields in changes]
+    def _modified(self, changes: Sequence[dict[str, Any]], asked: Sequence[Order]) -> list[Outcome]:
+        return self._each("modify_order", changes, asked)
 
     def cancel_order(
         self, *, order_id: int | None = None, client_order_id: int | None = None
     ) -> None:
         """Asks for the end of an order. For one that is not open, raises OrderNotFound, whose
-        `state` is how it ended: asked for where the refusal does not say."""
+        `state` is how it ended: asked for where the refusal does not say.
+
+        Where its outcome is unknown the venue is asked for the order, and the cancellation
+        repeated, until either says that it is done.
+        """
         self._refuse_if_read_only("cancel_order")
         ids = one_id(locals())
-        try:
-            self._write("cancel_order", **ids)
-            return
-        except VenueError as error:
-            if error.code not in GONE:
-                raise
-            gone = OrderNotFound(error.message, error.code, error.venue, error.endpoint)
-        gone.state = self._state_of(gone, ids)
-        raise gone
+        end_s = self._rest.clock() + self._rest.total_s
+        with self._desk.about("cancel_order", [Order(**ids)]) as (attempt,):
+            self._desk.sent(attempt)
+            try:
+                self._write("cancel_order", end_s=end_s, **ids)
+            except CoincallFastError as error:
+                if isinstance(error, VenueError) and error.code in GONE:
+                    gone = OrderNotFound(error.message, error.code, error.venue, error.endpoint)
+                    gone.state = self._state_of(gone, ids, end_s)
+                    self._desk.failed(attempt, gone)
+                else:
+                    self._desk.failed(attempt, error)
+            else:
+                self._desk.taken(attempt, attempt.order)
+        attempt.result()
 
-    def _state_of(self, gone: OrderNotFound, ids: Mapping[str, int]) -> int | None:
-        known = {11101: OrderState.CANCELED, 11102: OrderState.FILLED}.get(gone.code or 0)
+    def _state_of(self, gone: OrderNotFound, ids: Mapping[str, int], end_s: float) -> int | None:
+        known = KNOWN.get(gone.code)
         try:
-            state: int | None = self.order(**ids).state
+            state: int | None = self._order(ids, end_s).state
         except CoincallFastError:
             return known
         # What is told of orders may lag behind what is done to them.
@@ -251,34 +279,55 @@ class Trading:
         `client_order_id` each; one outcome each, in order."""
         self._refuse_if_read_only("cancel_orders")
         wanted = [id_of(order) for order in orders]
-        found: dict[tuple[str, int], Outcome] = {}
-        failures = []
-        for name in ("order_id", "client_order_id"):
-            for some in pieces([value for kind, value in wanted if kind == name]):
-                try:
-                    found |= self._cancelled(name, some)
-                except (VenueError, TransportError, DecodeError) as error:
-                    failures.append(error)
-                    found |= {(name, value): Outcome(None, error) for value in some}
-        outcomes = [found.get(key) or self._untold("cancel_orders", *key) for key in wanted]
-        if failures and all(outcome.error in failures for outcome in outcomes):
-            raise failures[-1]
-        return outcomes
+        whole: list[CoincallFastError] = []
+        with self._desk.about("cancel_order", [Order(**dict([key])) for key in wanted]) as attempts:
+            for name in ("order_id", "client_order_id"):
+                mine = [a for a, key in zip(attempts, wanted, strict=True) if key[0] == name]
+                for some in pieces(mine):
+                    failure = self._cancelled(name, some)
+                    whole += [failure] * len(some) if failure is not None else []
+        # A refusal of every request, and so of no single order.
+        if wanted and len(whole) == len(wanted) and not any(map(is_unknown, whole)):
+            raise whole[-1]
+        return [outcome(attempt) for attempt in attempts]
 
-    def _cancelled(self, name: str, ids: Sequence[int]) -> dict[tuple[str, int], Outcome]:
-        """The outcomes of one request, by the ids that its rows name."""
+    def _cancelled(self, name: str, attempts: Sequence[Attempt]) -> CoincallFastError | None:
+        """Sends one request, and reads its rows by the ids that they name; or gives its error."""
+        for attempt in attempts:
+            self._desk.sent(attempt)
+        try:
+            ids = [getattr(attempt.order, name) for attempt in attempts]
+            rows = rows_of(self._write("cancel_orders", end_s=None, **{f"{name}s": ids}))
+        except CoincallFastError as error:
+            for attempt in attempts:
+                self._desk.failed(attempt, error)
+            return error
         told = "ordId" if name == "order_id" else "clOrdId"
-        rows = rows_of(self._write("cancel_orders", end_s=None, **{f"{name}s": ids}))
-        path, hide = self._path("cancel_orders"), self._rest.hide
-        return {
-            (name, said): outcome_of(row, {name: said}, path, hide)
-            for row in rows
-            if (said := answered_id(row, told)) is not None
-        }
+        by_id: dict[int | None, dict[str, Any]] = {}
+        for row in rows:
+            said = said_id(row, told)
+            if said not in by_id or is_done(row):  # of two that contradict, something was done
+                by_id[said] = row
+        for attempt in attempts:
+            self._read_row("cancel_orders", attempt, by_id.get(getattr(attempt.order, name)))
+        return None
 
-    def _untold(self, verb: str, name: str, value: object) -> Outcome:
-        what = f"no answer for {name} {value}"
-        return Outcome(None, VenueError(what, endpoint=self._path(verb)))
+    def _read_row(self, verb: str, attempt: Attempt, row: Mapping[str, Any] | None) -> None:
+        """What a batch's answer says of one item; None: nothing."""
+        if row is None:
+            self._desk.unknown(attempt, DecodeError(f"coincall {self._path(verb)}: no answer"))
+        elif is_done(row):
+            self._desk.taken(attempt, attempt.order)
+        else:
+            self._row_failed(verb, attempt, row)
+
+    def _row_failed(
+        self, verb: str, attempt: Attempt, row: Mapping[str, Any], *, is_sure: bool = True
+    ) -> None:
+        error = failed(row, self._path(verb), self._rest.hide)
+        if isinstance(error, RateLimited):
+            self._rest.shut(f"{self.product}.{verb}", error.wait_s)
+        self._desk.failed(attempt, error, is_sure=is_sure)
 
     def _path(self, verb: str) -> str:
         """How errors call what a verb asks for."""
@@ -287,8 +336,110 @@ class Trading:
 
     def cancel_all(self, index: str, *, end_s: float | None = None) -> None:
         """Asks for the end of all orders of an index, such as "BTCUSD". `end_s`, of the clock of
-        `time.monotonic`, ends the call before its own timeout does."""
+        `time.monotonic`, ends the call before its own timeout does.
+
+        Repeated until it is acknowledged, as long as there is time: to do it twice does no harm.
+        """
+        self._repeated("cancel_all", end_s, index=index)
+
+    def cancel_all_once(self, index: str, *, end_s: float) -> None:
+        """The same, by one request: for those who repeat it themselves."""
         self._write("cancel_all", index=index, end_s=end_s)
+
+    def _repeated(self, verb: str, end_s: float | None, **arguments: Any) -> None:
+        rest = self._rest
+        own_s = rest.clock() + rest.total_s
+        end_s = own_s if end_s is None else min(own_s, end_s)
+        for wait_s in (*self._desk.pace.looks_s, None):
+            try:
+                self._write(verb, end_s=end_s, **arguments)
+                return
+            except CoincallFastError as error:
+                if not is_unknown(error) or wait_s is None or rest.clock() + wait_s >= end_s:
+                    raise
+            rest.pause(wait_s)
+
+    # ---------------------------------------------------------------- requests about orders
+
+    def _one(
+        self,
+        verb: str,
+        fields: Mapping[str, Any],
+        orders: Sequence[Order],
+        own: Container[int] = (),
+    ) -> Order:
+        with self._desk.about(verb, orders, own) as (attempt,):
+            self._try(verb, attempt, fields)
+        return attempt.result()
+
+    def _each(
+        self,
+        verb: str,
+        items: Sequence[Mapping[str, Any]],
+        orders: Sequence[Order],
+        own: Container[int] = (),
+    ) -> list[Outcome]:
+        """A request each; what goes wrong with one does not end the others."""
+        with self._desk.about(verb, orders, own) as attempts:
+            for attempt, fields in zip(attempts, items, strict=True):
+                self._try(verb, attempt, fields)
+        if attempts and all(isinstance(attempt.error, UsageError) for attempt in attempts):
+            attempts[0].result()  # nothing was sent: the client is closed, or has no key
+        return [outcome(attempt) for attempt in attempts]
+
+    def _try(self, verb: str, attempt: Attempt, fields: Mapping[str, Any]) -> None:
+        self._desk.sent(attempt)
+        try:
+            order_id = self._write(verb, **fields)
+        except CoincallFastError as error:
+            self._desk.failed(attempt, error)
+        else:
+            self._desk.taken(attempt, as_order(fields, order_id))
+
+    # ---------------------------------------------------------------- what the desk asks
+
+    @property
+    def window_ms(self) -> int:
+        """How old a write may be when the venue has it."""
+        return self._rest.order_window_ms
+
+    def clock(self) -> float:
+        return self._rest.clock()
+
+    def wait(self, wake: threading.Event, seconds: float) -> bool:
+        return self._rest.wait(wake, seconds)
+
+    def now_ms(self) -> int:
+        return self._rest.now_ms()
+
+    def asked_time(self, end_s: float) -> int:
+        time_ms: int = self._rest.call("time", {}, end_s)
+        return time_ms
+
+    def asked_order(self, order: Order, end_s: float) -> Order:
+        return self._order(dict([id_of(order)]), end_s)
+
+    def asked_open(self, end_s: float) -> list[Order]:
+        return self.open_orders(end_s=end_s)
+
+    def asked_ended(self, since_ms: int, end_s: float) -> list[Order]:
+        """The history, back to then; its pages come newest first."""
+        found: list[Order] = []
+        for order in self._by_cursor(
+            "order_history", "order_id", end_s=end_s, page_size=MOST_IN_A_PAGE
+        ):
+            if order.created_ms is not None and order.created_ms < since_ms:
+                break
+            found.append(self._desk.heard(order))
+            if len(found) > MOST_LOOKED_AT:
+                raise Unavailable(f"more than {MOST_LOOKED_AT} orders since {since_ms}")
+        return found
+
+    def cancelled_again(self, order: Order, end_s: float) -> None:
+        self._write("cancel_order", end_s=end_s, **dict([id_of(order)]))
+
+    def end_order(self, order: Order) -> None:
+        self.cancel_order(**dict([id_of(order)]))
 
     # ---------------------------------------------------------------- what stands and what was
 
@@ -299,8 +450,11 @@ class Trading:
 
     def order(self, *, order_id: int | None = None, client_order_id: int | None = None) -> Order:
         """One order as it stands, open or not. Raises OrderNotFound."""
-        order: Order = self._read("order", **one_id(locals()))
-        return order
+        return self._order(one_id(locals()), None)
+
+    def _order(self, ids: Mapping[str, int], end_s: float | None) -> Order:
+        order: Order = self._read("order", end_s=end_s, **ids)
+        return self._desk.heard(order)
 
     def open_orders(
         self,
@@ -327,7 +481,7 @@ class Trading:
             base = self.base_of(self.index_of(order.symbol))
             return symbol in (None, order.symbol) and currency in (None, base)
 
-        found = {order.order_id: order for order in by_page(read, MOST_IN_A_PAGE)}
+        found = {order.order_id: self._desk.heard(order) for order in by_page(read, MOST_IN_A_PAGE)}
         return [order for order in found.values() if is_asked_for(order)]
 
     def order_history(
@@ -339,9 +493,10 @@ class Trading:
     ) -> Iterator[Order]:
         """Orders that have ended, the newest first: of the last 24 hours unless told, of 90 days
         at the most. Iterates over all pages, each of them asked for when it is needed."""
-        return self._by_cursor(
+        rows = self._by_cursor(
             "order_history", "order_id", start_ms=start_ms, end_ms=end_ms, page_size=page_size
         )
+        return map(self._desk.heard, rows)
 
     def trade_history(
         self,
@@ -362,17 +517,22 @@ class Trading:
     # ---------------------------------------------------------------- checks, before sending
 
     def _allow(
-        self, orders: Sequence[dict[str, Any]], check: Callable[[Mapping[str, Any]], None]
-    ) -> None:
-        """All of them, or raises: what this client may do, what can be right, what the instruments
-        allow, and at last what the guard says."""
-        self._refuse_if_read_only("orders")
+        self,
+        verb: str,
+        orders: Sequence[dict[str, Any]],
+        check: Callable[[Mapping[str, Any]], None],
+    ) -> list[Order]:
+        """All of them, as they are asked for, or raises: what this client may do, what can be
+        right, what the instruments allow, and at last what the guard says."""
+        self._refuse_if_read_only(verb)
         for fields in orders:
             check(fields)
             check_grid(fields, self._instrument_of_order(fields["symbol"]))
-        for fields in orders:
-            if self._guard is not None and self._guard(as_order(fields)) is False:
+        asked = [as_order(fields) for fields in orders]
+        for order in asked:
+            if self._guard is not None and self._guard(order) is False:
                 raise OrderVetoed("the order_guard does not allow this order")
+        return asked
 
     def _instrument_of_order(self, symbol: str) -> Instrument | None:
         """`instrument`, whose failure tells that nothing of the order was sent."""
@@ -386,9 +546,7 @@ class Trading:
         failure.is_sent = False
         raise failure
 
-    def _tried(self, verb: str, fields: dict[str, Any]) -> Outcome:
-        """One item by itself; what goes wrong with it does not end the batch."""
-        try:
-            return Outcome(as_order(fields, self._write(verb, **fields)), None)
-        except (VenueError, TransportError, DecodeError) as error:
-            return Outcome(None, error)
+
+def outcome(attempt: Attempt) -> Outcome:
+    """What a batch tells of an item."""
+    return Outcome(None if attempt.error is not None else attempt.order, attempt.error)
