@@ -221,6 +221,7 @@ class _Pipe:
             written = self._words.write(line.encode() + b"\n")
         except (OSError, ValueError):
             written = None
+        del line  # the first one has the keys, and tracebacks may show locals
         if not written:
             raise GuardLost("the guard process does not listen")
 
