@@ -292,6 +292,7 @@ HAPPENINGS += [unreachable, lists_that_lag]
 
 
 @POSIX
+@pytest.mark.timeout(240)
 def test_whatever_happens_no_order_stays() -> None:
     with contextlib.ExitStack() as stack:
         venues = [stack.enter_context(new_venue()) for _ in HAPPENINGS]
