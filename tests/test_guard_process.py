@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from traceback import TracebackException
 from typing import Any
 
 import pytest
 
 from coincall_fast import AuthError, Client, GuardLost, Late, OrderRejected, OrdersRemain
-from coincall_fast.rest.guard_process import _pipes
+from coincall_fast.rest.guard_process import _Pipe, _pipes
 from coincall_fast.sim import Exchange
 from coincall_fast.sim.keys import Key
 from commands import PYTHON, environment
@@ -291,6 +292,7 @@ HAPPENINGS += [unreachable, lists_that_lag]
 
 
 @POSIX
+@pytest.mark.timeout(240)
 def test_whatever_happens_no_order_stays() -> None:
     with contextlib.ExitStack() as stack:
         venues = [stack.enter_context(new_venue()) for _ in HAPPENINGS]
@@ -402,6 +404,32 @@ def test_a_key_that_the_venue_does_not_know(venue: Exchange) -> None:
         with pytest.raises(AuthError, match=r"guard process: .*Invalid signature"):
             client.deadman("BTCUSD", 5000, keeper="process")
         assert client._rest.conditions == []
+
+
+class Broken:
+    """A pipe that nobody reads any more."""
+
+    def __init__(self, real: Any) -> None:
+        self.close, self.fileno = real.close, real.fileno
+
+    def write(self, line: bytes) -> int:
+        raise BrokenPipeError
+
+
+def test_a_guard_that_cannot_be_told_shows_no_key(
+    venue: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Pipe, "_words", property(lambda pipe: Broken(pipe.process.stdin)))
+    key = venue.add_user(permissions=("trade",))
+    with client_of(venue, key) as client:
+        del venue  # it has users, and their keys
+        with pytest.raises(GuardLost) as caught:
+            client._kept("process", ("BTCUSD",), 5000, None)
+    error = TracebackException.from_exception(caught.value, capture_locals=True)
+    told = "".join(error.format()).partition("_kept")[2]
+    assert "_start" in told
+    assert key.api_key not in told
+    assert key.api_secret not in told
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="has no /proc")

@@ -27,7 +27,7 @@ from .rest.exchange import Timeout
 
 __all__ = ["main"]
 
-WARM_S = 20.0  # between two looks at the venue's clock, which keep the connection open as well
+CLOCK_S = 60.0  # between two looks at the venue's clock
 ROUND_S = 5.0  # of one attempt to cancel everything
 PAUSE_S = 0.5  # between two of them that succeed
 MARGIN_S = 1.0  # on top of the time for which the venue takes a trader's last order
@@ -160,7 +160,8 @@ def _guard(told: dict[str, Any], lines: Iterable[bytes]) -> int:
     with Client(**told) as client:
         told.clear()  # of the keys
         try:
-            client.sync_clock(every_s=WARM_S)
+            client.sync_clock(every_s=CLOCK_S)
+            client.warm()
             for market in (client.options, client.futures):
                 market.open_orders()
         except CoincallFastError as error:

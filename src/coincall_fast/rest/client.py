@@ -60,9 +60,9 @@ class Client:
     another address. The venue refuses what is older than `window_ms`, an order than
     `order_window_ms`. With `read_only`, verbs that trade or change something raise UsageError.
     `order_guard(order)` sees every new or changed order before it is signed, and raises (or
-    returns False) to forbid it. `timeout` is a `Timeout` or, as seconds, its total. `rates`
-    replaces some of `endpoints.RATES`; a request waits for its place in them for up to
-    `rate_wait_s`, then RateLimited is raised and nothing sent. Of a "cancel" among them, what
+    returns False) to forbid it; `Limits` is one. `timeout` is a `Timeout` or, as seconds, its
+    total. `rates` replaces some of `endpoints.RATES`; a request waits for its place in them for up
+    to `rate_wait_s`, then RateLimited is raised and nothing sent. Of a "cancel" among them, what
     cancels many orders at once keeps a share.
 
     What trades goes over connections of our own, which cost a fifth of what requests does. With an

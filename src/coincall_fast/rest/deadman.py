@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from ..errors import CoincallFastError, GuardLost, OrderRejected, UsageError
+from ..errors import CoincallFastError, GuardLost, OrderRejected
 from .calls import refuse_to_block
 from .countdown import LAPSED, together
 from .reports import Countdown
@@ -58,8 +58,8 @@ class Deadman:
 
     At the end of a `with`, all orders of both products are cancelled, unless it was made with
     `cancel_on_exit=False`, and the switch is taken back. Where they cannot be cancelled it is
-    left to do its work, and OrdersRemain raised. Whatever ends the program or the client before
-    leaves it as well.
+    left to do its work, and OrdersRemain raised; with a guard process, this client then sends no
+    orders any more. Whatever ends the program or the client before leaves it to its work as well.
 
     ``keeper`` is "venue" or "process". ``has_lapsed``: all orders have been or are being cancelled,
     and new ones are refused (OrderRejected, 10619) until it is `set` again.
@@ -179,10 +179,11 @@ class Deadman:
             was_lapsed = self.has_lapsed
             try:
                 self._heard(beat, time.monotonic() + every_s)
-            except UsageError:  # the client is closed
-                return
             except CoincallFastError as failure:
                 error = failure
+            except Exception as bug:  # whatever it is, the next beat must come
+                log.exception("a sign of life to %s failed", of)
+                error = CoincallFastError(f"{type(bug).__name__}: {bug}")
             now_s = time.monotonic()
             is_late = now_s - due_s > LATE * every_s or isinstance(error, GuardLost)
             has_lapsed = _has_lapsed(error)

@@ -105,16 +105,18 @@ class GuardProcess:
         raise UsageError("no countdown stands at the venue: a guard process does its work")
 
     def release(self, end_s: float | None = None) -> None:
-        """Ends the process, which cancels nothing. One that is cancelling goes on, to its end, and
-        orders stay refused."""
+        """Ends the process, which cancels nothing. One that is cancelling may do so until `end_s`;
+        then it goes on by itself, and orders stay refused."""
         end_s = time.monotonic() + START_S if end_s is None else end_s
         self._is_over = True
         pipe = self._pipe
         if pipe is not None:
             try:
-                if self._ask(Word.RELEASE, end_s) is not Answer.RELEASED:
-                    self.abandon()
-                    return
+                while self._ask(Word.RELEASE, end_s) is not Answer.RELEASED:
+                    if time.monotonic() + ASK_AGAIN_S >= end_s:
+                        self.abandon()
+                        return
+                    time.sleep(ASK_AGAIN_S)
                 pipe.wait(end_s)
             except GuardLost as error:
                 log.warning("%s", error)
@@ -136,8 +138,11 @@ class GuardProcess:
         knows what has become of the orders: it begins with cancelling them."""
         if self._is_over:
             raise GuardLost("the guard process has been given up")
-        pipe = _Pipe()
         began_s = time.monotonic()
+        try:
+            pipe = _Pipe()
+        except OSError as error:
+            raise GuardLost(f"no guard process can be started: {error}") from None
         begins = {
             "is_first": self._is_first,
             "has_lapsed": self._has_lapsed or began_s >= self._until_s,
@@ -166,7 +171,7 @@ class GuardProcess:
                 answer = pipe.ask(word, said_s, self._traded(), end_s)
             except GuardLost:
                 # It could wake up when another one has taken its place, and cancel.
-                if pipe.has_ended or said_s >= pipe.heard_s + HUNG_S:
+                if pipe.has_ended or time.monotonic() >= pipe.unanswered_s + HUNG_S:
                     self._pipe = None
                     pipe.kill()
                 raise
@@ -189,7 +194,7 @@ class _Pipe:
         self._answer: tuple[int, Answer | None] = (0, None)
         self._first = ""  # its first line, in which it says that it is ready, or why not
         self.has_ended = False
-        self.heard_s = time.monotonic()
+        self.unanswered_s = math.inf  # since when it owes an answer
         self.process = subprocess.Popen(
             # -P: no module of the working directory is taken for one of Python's.
             [sys.executable, "-P", "-c", _PROGRAM, str(Path(__file__).parents[2])],
@@ -216,6 +221,7 @@ class _Pipe:
             written = self._words.write(line.encode() + b"\n")
         except (OSError, ValueError):
             written = None
+        del line  # the first one has the keys, and tracebacks may show locals
         if not written:
             raise GuardLost("the guard process does not listen")
 
@@ -236,6 +242,7 @@ class _Pipe:
         """What it answers. Raises GuardLost where it does not until then."""
         self._number += 1
         number = self._number
+        self.unanswered_s = min(self.unanswered_s, said_s)
         self.write(Said(word, number, said_s, traded).line())
         with self._heard:
             self._until(lambda: self._answer[0] >= number, end_s)
@@ -257,7 +264,7 @@ class _Pipe:
             for line in iter(answers.readline, b""):
                 text = line.decode(errors="replace").strip()
                 with self._heard:
-                    self.heard_s = time.monotonic()
+                    self.unanswered_s = math.inf
                     if not self._first:
                         self._first = text
                     else:
