@@ -66,6 +66,9 @@ from .rest.instruments import Instrument
 from .rest.limits import Limit, Limits, MarkPrices
 from .rest.rates import Rate
 from .rest.tickets import Outcome
+from .tracking.events import EventKind, OrderEvent
+from .tracking.orders import Standing, TrackedOrder
+from .tracking.tracker import OrderTracker, Reconciliation
 
 __version__ = "0.1.0"
 
@@ -84,6 +87,7 @@ __all__ = [
     "DecodeError",
     "Depth",
     "DuplicateOrder",
+    "EventKind",
     "Fill",
     "FillSignal",
     "GapError",
@@ -100,9 +104,11 @@ __all__ = [
     "OptionChain",
     "Order",
     "OrderBook",
+    "OrderEvent",
     "OrderNotFound",
     "OrderRejected",
     "OrderState",
+    "OrderTracker",
     "OrderType",
     "OrderVetoed",
     "OrdersRemain",
@@ -113,11 +119,13 @@ __all__ = [
     "ProtocolError",
     "Rate",
     "RateLimited",
+    "Reconciliation",
     "Record",
     "RecordingError",
     "RiskEvent",
     "Side",
     "StaleError",
+    "Standing",
     "Stats",
     "Stream",
     "Sweep",
@@ -125,6 +133,7 @@ __all__ = [
     "Ticker",
     "TimeInForce",
     "Timeout",
+    "TrackedOrder",
     "Trade",
     "Trades",
     "TransportError",
