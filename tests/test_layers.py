@@ -25,6 +25,7 @@ LAYERS = """
     rest.trading  rest.guard_process
     rest.countdown
     rest.calls  rest.tickets  rest.pages  rest.limits  rest.submitting
+    tracking.reconciler
     tracking.tracker
     streams.link
     streams.listeners  streams.connection
@@ -64,7 +65,7 @@ WORLD = """
 MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
     streams.stream streams.player streams.link streams.listeners streams.inbox
-    tracking.tracker
+    tracking.reconciler tracking.tracker
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
     rest.submitting rest.deadman rest.countdown rest.guard_process rest.limits
