@@ -42,6 +42,7 @@ class Proxy:
         self.address = address
         self.dialled = 0
         self.struck = 0  # faults that have happened
+        self.is_down = False
         self._tls = tls
         self._next: deque[Fault] = deque()
         self._lines: list[_Line] = []
@@ -71,6 +72,16 @@ class Proxy:
         """Ends every stall."""
         for line in self._lines:
             line.flows.set()
+
+    def down(self) -> None:
+        """The network is gone: every line ends, and nothing that is dialled comes through."""
+        self.is_down = True
+        for line in self._lines:
+            line.end()
+
+    def up(self) -> None:
+        """... and is back."""
+        self.is_down = False
 
     def __enter__(self) -> Self:
         self._accepting.start()
@@ -144,6 +155,8 @@ class _Line:
             if self._tls is not None:
                 self._client = self._tls.wrap_socket(self._client, server_side=True)
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+            if self._proxy.is_down:
+                return
             self._server = socket.create_connection(self._proxy.address)
             self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             threads = [threading.Thread(target=self._pass_up, name="proxy up", daemon=True)]

@@ -26,10 +26,16 @@ LAYERS = """
     rest.inquiry  rest.countdown
     rest.calls  rest.tickets  rest.pages  rest.limits  rest.submitting  rest.sightings
     rest.outcomes
+    tracking.reconciler
+    tracking.tracker
     streams.link
     streams.listeners  streams.connection
     streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
     streams.dial
+    tracking.register  tracking.rules
+    tracking.events  tracking.net
+    tracking.orders  tracking.holdings
+    tracking.exactly
     _book  rest.answers
     wire
     bybit_messages  gate_messages
@@ -46,7 +52,7 @@ LAYERS = """
     model  signing  backoff  connecting  lease
     _latency  _wire
     errors  change  tls  reading
-    streams.__init__  rest.__init__
+    streams.__init__  rest.__init__  tracking.__init__
 """
 APART = "sim"  # the simulated exchange shares no code with the client, so that it can check it
 MAY_IMPORT_SIM = {"cli", "pytest_plugin"}
@@ -60,6 +66,7 @@ WORLD = """
 MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
     streams.stream streams.player streams.link streams.listeners streams.inbox
+    tracking.reconciler tracking.tracker
     streams.connection streams.dial streams.recorder
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
     rest.submitting rest.deadman rest.countdown rest.guard_process rest.limits

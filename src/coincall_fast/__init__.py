@@ -68,6 +68,9 @@ from .rest.limits import Limit, Limits, MarkPrices
 from .rest.rates import Rate
 from .rest.tickets import Outcome
 from .steps import Stage, Step
+from .tracking.events import EventKind, OrderEvent
+from .tracking.orders import Standing, TrackedOrder
+from .tracking.tracker import OrderTracker, Reconciliation
 
 __version__ = "0.1.0"
 
@@ -87,6 +90,7 @@ __all__ = [
     "DecodeError",
     "Depth",
     "DuplicateOrder",
+    "EventKind",
     "Fill",
     "FillSignal",
     "GapError",
@@ -103,9 +107,11 @@ __all__ = [
     "OptionChain",
     "Order",
     "OrderBook",
+    "OrderEvent",
     "OrderNotFound",
     "OrderRejected",
     "OrderState",
+    "OrderTracker",
     "OrderType",
     "OrderVetoed",
     "OrdersRemain",
@@ -116,12 +122,14 @@ __all__ = [
     "ProtocolError",
     "Rate",
     "RateLimited",
+    "Reconciliation",
     "Record",
     "RecordingError",
     "RiskEvent",
     "Side",
     "Stage",
     "StaleError",
+    "Standing",
     "Stats",
     "Step",
     "Stream",
@@ -130,6 +138,7 @@ __all__ = [
     "Ticker",
     "TimeInForce",
     "Timeout",
+    "TrackedOrder",
     "Trade",
     "Trades",
     "TransportError",

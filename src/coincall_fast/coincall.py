@@ -58,6 +58,14 @@ class Dialect:
     book_type = "orderBook"
     # The page of today signs "apiKey=", that of 2023 "uuid="; both were seen to work (section 1.2).
     spellings: tuple[str, ...] = ("apiKey", "uuid")
+    # The snapshots of positions, a second apart, may leave out those that have been closed.
+    private: tuple[str, ...] = (
+        Channel.ORDERS,
+        Channel.FILLS,
+        Channel.POSITIONS,
+        "positionEvent",
+        Channel.ACCOUNT,
+    )
 
     def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials:
         given = Hidden(api_key=api_key or "", api_secret=api_secret or "")

@@ -1,5 +1,6 @@
 """The plain values that queries and messages give back, and the venue's codes."""
 
+import math
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -113,12 +114,48 @@ class Depth(NamedTuple):
     """Copies of the best levels of both sides at one moment, best first.
 
     ``bids`` and ``asks`` are float64 arrays of shape (n, 2): price, size. The caller owns them.
+    What is computed of them is nan where a side that it needs is empty.
     """
 
     bids: "npt.NDArray[np.float64]"
     asks: "npt.NDArray[np.float64]"
     ts_ms: int
     update_count: int
+
+    @property
+    def bbo(self) -> tuple[float, float, float, float]:
+        """Bid, bid size, ask, ask size; an empty side has price nan and size 0."""
+        return (*_best(self.bids), *_best(self.asks))
+
+    @property
+    def best_bid(self) -> float:
+        return _best(self.bids)[0]
+
+    @property
+    def best_ask(self) -> float:
+        return _best(self.asks)[0]
+
+    @property
+    def mid(self) -> float:
+        return (_e8(self.best_bid) + _e8(self.best_ask)) / 2 / 1e8
+
+    @property
+    def microprice(self) -> float:
+        """(bid * ask size + ask * bid size) / (bid size + ask size), as a book forms it."""
+        bid, bid_size, ask, ask_size = map(_e8, self.bbo)
+        if not (bid_size and ask_size):
+            return math.nan
+        between = (bid * ask_size + ask * bid_size) / (bid_size + ask_size)
+        return sorted((bid, between, ask))[1] / 1e8
+
+
+def _best(side: "npt.NDArray[np.float64]") -> tuple[float, float]:
+    return (float(side[0, 0]), float(side[0, 1])) if len(side) else (math.nan, 0.0)
+
+
+def _e8(number: float) -> float:
+    """In units of 1e-8, whole as it was before it became a float."""
+    return number if math.isnan(number) else float(round(number * 1e8))
 
 
 class Sweep(NamedTuple):

@@ -41,9 +41,11 @@ class Listeners:
         self._inboxes: tuple[Inbox, ...] = ()
         self._lock = threading.RLock()  # over the replacing of the three
 
-    def add(self, event: str, callback: Callback) -> None:
+    def add(self, event: str, callback: Callback, *, first: bool = False) -> None:
+        """Calls it after those that are there, or before them."""
         with self._lock:
-            self._callbacks[event] = (*self._callbacks.get(event, ()), callback)
+            others = self._callbacks.get(event, ())
+            self._callbacks[event] = (callback, *others) if first else (*others, callback)
             if event in (Channel.BOOK, self._names.book_type):
                 self._of_books = (*self._of_books, callback)
 

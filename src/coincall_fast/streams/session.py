@@ -23,6 +23,7 @@ __all__ = ["Dialect", "Event", "Session", "Tape"]
 SECOND_NS = 1_000_000_000
 REQUESTS_PER_S = 100  # protocol page, section 2.9: per connection, heartbeats included
 FUTURE_MS = 60_000
+CONFIRM_NS = 2 * SECOND_NS  # what was asked for so long ago has been taken, answered or not
 BEHIND_NS = 2 * SECOND_NS  # a book that gets only frames older than itself for so long is wrong
 
 
@@ -57,7 +58,9 @@ class Tape(Protocol):
 class Event(NamedTuple):
     """Something that happened other than an item: the arguments are those of the callback."""
 
-    name: str  # "gap" (start_ns, end_ns), "stale" (symbol), "error" (exception), "cleared" (book)
+    # "gap" (start_ns, end_ns), "stale" (symbol), "error" (exception), "cleared" (book), and, where
+    # it is wanted, "confirmed" and "lost" (product)
+    name: str
     arguments: tuple[Any, ...]
 
 
@@ -72,6 +75,12 @@ class _Request(NamedTuple):
     action: str
     topic: _Topic
     symbols: tuple[str, ...]
+
+
+class _Beat(NamedTuple):
+    """A heartbeat; `confirms` that all that was asked before it has been taken."""
+
+    confirms: bool = False
 
 
 class Session:
@@ -101,7 +110,10 @@ class Session:
         self._topics: dict[_Topic, dict[str, int]] = {}  # symbols, and since when they are wanted
         self._fed: dict[str, OrderBook] = {}  # the books of this connection, by their own symbols
         self._dropped: set[str] = set()  # books that nobody wants any more
-        self._outbox: deque[_Request | str] = deque()
+        self._outbox: deque[_Request | _Beat] = deque()
+        self._beats: deque[_Beat] = deque(maxlen=1000)  # that the venue has not answered
+        self._confirms = False  # whether anybody wants to know when subscriptions hold
+        self._unconfirmed_ns: int | None = None  # since when that is waited for
         self._unanswered: deque[_Request] = deque(maxlen=1000)
         self._proven = 0  # the first so many of them, by books
         self._says_yes = False  # whether this connection answers what succeeds
@@ -165,6 +177,22 @@ class Session:
         for start in range(0, max(len(symbols), 1), step):
             yield _Request(action, topic, symbols[start : start + step])
 
+    def confirm(self, now_ns: int) -> None:
+        """Tells "confirmed" when the venue has taken all that was asked until now, and again after
+        each reconnect; and "lost" when the connection is.
+
+        Answers name no request, and there may be none; but the venue takes one request after the
+        other, so that the answer to a heartbeat answers for all before it. (Inference; where none
+        comes, the time has to do.)
+        """
+        self._confirms = True
+        if self._is_open:
+            self._outbox.append(_Beat(confirms=True))
+
+    def _confirmed(self) -> None:
+        self._unconfirmed_ns = None
+        self.events.append(Event("confirmed", (self.product,)))
+
     def record(self, tape: Tape | None, now_ns: int) -> None:
         """Tells a tape all that comes from now on, and first how things are; None: no more."""
         self._tape = tape
@@ -202,6 +230,7 @@ class Session:
         self._hear(now_ns)
         self._sent_ns.clear()
         self._unanswered.clear()
+        self._beats.clear()
         self._proven = 0
         self._says_yes = False
         self.is_accepted = False
@@ -209,6 +238,8 @@ class Session:
         for topic, symbols in self._topics.items():
             symbols.update(dict.fromkeys(symbols, now_ns))
             self._outbox.extend(self._requests("subscribe", topic, tuple(symbols)))
+        if self._confirms:
+            self._outbox.append(_Beat(confirms=True))
 
     def closed(self, now_ns: int) -> None:
         """The connection is gone: every book of it is invalid until a fresh frame."""
@@ -216,6 +247,9 @@ class Session:
             self._tape.put(Kind.CLOSED, now_ns)
         if self._is_open and self._gap_start_ns is None:
             self._gap_start_ns = self._heard_ns or now_ns
+        if self._is_open and self._confirms:
+            self.events.append(Event("lost", (self.product,)))
+        self._unconfirmed_ns = None
         self._is_open = False
         self._outbox.clear()
         self._stale.clear()
@@ -256,6 +290,8 @@ class Session:
             self.refusal = None
             if not isinstance(item, Heartbeat):
                 self._end_gap(now_ns)
+            elif self._beats and self._beats.popleft().confirms:
+                self._confirmed()
             return item
         self.is_accepted = True
         self.refusal = None
@@ -354,7 +390,9 @@ class Session:
                 raise TransportError(f"{self.product}: nothing heard for {silent_s:.1f} s")
         elif now_ns - self._heard_ns >= self._quiet_ns:
             self._asked_ns = now_ns
-            self._outbox.append(self._dialect.heartbeat)
+            self._outbox.append(_Beat())
+        if self._unconfirmed_ns is not None and now_ns - self._unconfirmed_ns >= CONFIRM_NS:
+            self._confirmed()
         if self._stale_after_ns is not None:
             self._watch_ages(now_ns, self._stale_after_ns)
 
@@ -377,8 +415,11 @@ class Session:
         while self._outbox and self._may_send_ns() <= now_ns:
             self._sent_ns.append(now_ns)
             request = self._outbox.popleft()
-            if isinstance(request, str):
-                yield request
+            if isinstance(request, _Beat):
+                self._beats.append(request)
+                if request.confirms:
+                    self._unconfirmed_ns = now_ns
+                yield self._dialect.heartbeat
             else:
                 if len(self._unanswered) == self._unanswered.maxlen:
                     self._proven = max(0, self._proven - 1)

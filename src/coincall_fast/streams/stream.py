@@ -13,8 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, Self
 
 from .._book import BookStore
-from ..errors import CoincallFastError, TransportError, UsageError
+from ..errors import TransportError, UsageError
+from ..message import Message, Order
+from ..model import Channel
 from ..signing import Credentials, Hidden
+from ..steps import Step
+from ..tracking.reconciler import Reconciler
+from ..tracking.tracker import OrderTracker
 from . import listeners, session
 from .connection import Address, Proxy
 from .inbox import Item
@@ -29,6 +34,7 @@ __all__ = ["Stream"]
 log = logging.getLogger("coincall_fast")
 
 EVENTS = ("gap", "stale", "error", "state")
+OWN = (Channel.ORDERS, Channel.FILLS, Channel.POSITIONS, Channel.ACCOUNT)
 
 
 class Dialect(session.Dialect, listeners.Names, Protocol):
@@ -36,6 +42,7 @@ class Dialect(session.Dialect, listeners.Names, Protocol):
 
     products: tuple[str, ...]
     spellings: tuple[str, ...]
+    private: tuple[str, ...]  # the channels of one's own orders, positions and balances
 
     def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials: ...
 
@@ -44,6 +51,16 @@ class Dialect(session.Dialect, listeners.Names, Protocol):
     def data_types(self, channel: str, symbol: str | None) -> dict[str, str]: ...
 
     def is_name(self, name: str) -> bool: ...
+
+
+class Trader(Protocol):
+    """What a stream asks a `Client`, beside its nouns."""
+
+    account: Any
+
+    def on_step(self, callback: Callable[[Step], object]) -> object: ...
+
+    def heard(self, order: Order) -> object: ...
 
 
 class Stream:
@@ -91,6 +108,9 @@ class Stream:
         self._is_telling = False
         self._homes: dict[tuple[str, str], Link] = {}  # of symbols, by product
         self._recorder: Recorder | None = None
+        self._tracker: OrderTracker | None = None
+        self._reconciler: Reconciler | None = None
+        self._client: Trader | None = None  # that is told of orders
         base = (ws_url or self.dialect.ws_url(env)).rstrip("/")
         stale_after_ns = None if stale_after_ms is None else stale_after_ms * 1_000_000
         self._links = {
@@ -148,6 +168,8 @@ class Stream:
             link.abandon()  # one that is stuck: in a callback, in a name server
         if self._recorder is not None:
             self._recorder.end(0.2)
+        if self._reconciler is not None:
+            self._reconciler.close()
         self._tell_state(self.state)
         self._listeners.end_iterations()
 
@@ -272,17 +294,73 @@ class Stream:
             raise UsageError("the stream is closed")
         if self._recorder is not None and not self._recorder.has_ended:
             raise UsageError("the stream is being recorded already")
-        self._recorder = Recorder(path, {"products": [*self.products]}, self._recorder_failed)
+        self._recorder = Recorder(path, {"products": [*self.products]}, self._report)
         for link in self._all_links:
             link.ask("record", self._recorder.track(link.track))
         return self._recorder
 
-    def _recorder_failed(self, error: CoincallFastError) -> None:
+    def _report(self, error: Exception) -> None:
         """Told on the reading thread of an open connection; while there is none, logged."""
         links = sorted(self._all_links, key=lambda link: link.state != "open")
         links[0].ask("report", error)
         if links[0].state != "open":
             log.error("%s", error)
+
+    # ---------------------------------------------------------------- one's own
+
+    @property
+    def orders(self) -> OrderTracker:
+        """The tracker of one's own orders, positions and balances, fed before other callbacks.
+
+        Its first use subscribes to all private channels of the stream's products. It knows what it
+        is told from then on; what there was before, and what happens while there is no connection,
+        REST must tell: see `track`.
+        """
+        with self._lock:
+            if self._tracker is None:
+                self._tracker = OrderTracker(on_error=self._report)
+                for own in OWN:
+                    self._listeners.add(own, self._hear, first=True)
+                for channel in () if self._listeners.is_closed else self.dialect.private:
+                    if not self._links.keys().isdisjoint(self.dialect.data_types(channel, None)):
+                        self.subscribe(channel)
+            return self._tracker
+
+    def _hear(self, message: Message) -> None:
+        tracker, client = self._tracker, self._client
+        if tracker is not None:
+            tracker.feed(message)
+        if client is not None and isinstance(message, Order):
+            client.heard(message)
+
+    def track(self, client: Trader) -> Reconciler:
+        """Joins a `Client` to `orders`, which it tells of each order that it sends.
+
+        Asks REST for all that stands, and returns what it came to: place no order before. From then
+        on a thread of the stream asks again whenever a connection is there anew, and for orders
+        that nobody knows of; placing goes on meanwhile. What is returned can `wait` until all of
+        that is done. Raises what REST raises; then it may be called again.
+        """
+        if self._listeners.is_closed:
+            raise UsageError("the stream is closed")
+        tracker = self.orders
+        markets = {product: getattr(client, product) for product in self.products}
+        reconciler = Reconciler(tracker, markets, client.account.summary, self._report)
+        for product in markets:
+            reconciler.reconcile(product)
+        with self._lock:
+            if self._reconciler is not None:
+                raise UsageError("the stream tracks a client already")
+            self._reconciler, self._client = reconciler, client
+        client.on_step(tracker.step)
+        self._listeners.add("confirmed", reconciler.confirmed)
+        self._listeners.add("lost", reconciler.lost)
+        reconciler.start()
+        for product in markets:
+            self._links[product][0].ask("confirm")  # private channels are its
+        return reconciler
+
+    # ---------------------------------------------------------------- iteration
 
     def __iter__(self) -> Iterator[Item]:
         """Every message, and each book that has changed since it was last given, until closed.
@@ -340,6 +418,8 @@ def _abandon_in_child() -> None:
     for stream in list(_streams):
         stream._lock = threading.RLock()  # the other may be held by a thread that is not here
         stream._listeners.orphan()
+        if stream._tracker is not None:
+            stream._tracker.orphan()
         for link in stream._all_links:
             link.orphan()
         for book in stream.store.values():
