@@ -193,8 +193,8 @@ def set_leverage(call: Call) -> None:
 
 
 def set_countdown(call: Call) -> bool:
-    """POST /open/futures/countdown/cancel/v1. It runs by the client's clock: in a fast market, whose
-    time the desk counts in, that is much more of it."""
+    """POST /open/futures/countdown/cancel/v1. It runs by the client's clock: of a fast market's
+    time, which the desk counts in, that is much more."""
     product = _type(call.fields)
     symbol = _watched(call.fields.get("symbol"))
     countdown_ms = integer(call.fields, "countdownTime")
