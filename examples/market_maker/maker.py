@@ -4,7 +4,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -45,7 +45,6 @@ class Maker:
         self._settled = dict(positions)  # with what orders that have ended were filled
         self._orders: dict[tuple[str, Side], list[int]] = {}  # client order ids
         self._asked: dict[tuple[str, Side], Future[Any]] = {}
-        self._pool = ThreadPoolExecutor(8)
         self._ids = itertools.count(time.time_ns() // 1000)
         self.sent: Counter[str] = Counter()  # requests, by verb
         self.failed: Counter[str] = Counter()  # by error
@@ -131,6 +130,6 @@ class Maker:
             del self._asked[symbol, side]
 
         self.sent[verb] += 1
-        verb_of = getattr(getattr(self._client, product), verb)
-        future = self._asked[symbol, side] = self._pool.submit(verb_of, **arguments)
+        future = self._client.submit(f"{product}.{verb}", **arguments)
+        self._asked[symbol, side] = future
         future.add_done_callback(done)
