@@ -22,7 +22,7 @@ from maker import Maker, Target
 from quotes import Limits
 from report import Report
 
-from coincall_fast import Channel, Client, CoincallFastError, Instrument, Rate, Stream
+from coincall_fast import Channel, Client, CoincallFastError, Instrument, Rate, Side, Stream
 from coincall_fast.sim import Exchange
 
 PERPETUAL = "BTCUSD"
@@ -98,7 +98,7 @@ def standing(client: Client) -> Standing:
             break
     sizes = {row.symbol or "": row.exact("qty") or ZERO for row in rows}
     marks = {row.symbol or "": row.exact("mark_price") or ZERO for row in rows}
-    signs = {row.symbol or "": 1 if row.side == 1 else -1 for row in rows}
+    signs = {row.symbol or "": 1 if row.side == Side.BUY else -1 for row in rows}
     return Standing(equity or ZERO, {s: q * signs[s] for s, q in sizes.items()}, marks)
 
 
@@ -120,14 +120,16 @@ def trade(venue: Venue, seconds: float, options: int) -> Report:
     with client.deadman([PERPETUAL], COUNTDOWN_MS) as switch:
         end_s = beat_s = time.monotonic()
         end_s += seconds
-        while time.monotonic() < end_s:
-            maker.step()
-            if time.monotonic() >= beat_s:
-                switch.beat()
-                beat_s += COUNTDOWN_MS / 3000
-            time.sleep(STEP_S)
-        maker.close()
-        client.cancel_everything(timeout=PATIENCE_S)
+        try:
+            while time.monotonic() < end_s:
+                maker.step()
+                if time.monotonic() >= beat_s:
+                    switch.beat()
+                    beat_s += COUNTDOWN_MS / 3000
+                time.sleep(STEP_S)
+            maker.close()
+        finally:
+            client.cancel_everything(timeout=PATIENCE_S)
 
     end_ms = stream.store[PERPETUAL].ts_ms
     if exchange is not None:
