@@ -22,7 +22,18 @@ from maker import Maker, Target
 from quotes import Limits
 from report import Report
 
-from coincall_fast import Channel, Client, CoincallFastError, Instrument, Rate, Side, Stream
+from coincall_fast import (
+    Channel,
+    Client,
+    CoincallFastError,
+    Instrument,
+    Rate,
+    Side,
+    Stream,
+    UsageError,
+)
+from coincall_fast.cli.money import demand_live
+from coincall_fast.environment import hosts
 from coincall_fast.sim import Exchange
 
 PERPETUAL = "BTCUSD"
@@ -117,19 +128,13 @@ def trade(venue: Venue, seconds: float, options: int) -> Report:
     begin_ms = _first_ms(stream)
 
     maker = Maker(client, stream, wanted, before.positions)
-    with client.deadman([PERPETUAL], COUNTDOWN_MS) as switch:
-        end_s = beat_s = time.monotonic()
-        end_s += seconds
-        try:
-            while time.monotonic() < end_s:
-                maker.step()
-                if time.monotonic() >= beat_s:
-                    switch.beat()
-                    beat_s += COUNTDOWN_MS / 3000
-                time.sleep(STEP_S)
-            maker.close()
-        finally:
-            client.cancel_everything(timeout=PATIENCE_S)
+    # It beats by itself. At its end, whatever ends it, all orders are cancelled.
+    with client.deadman([PERPETUAL], COUNTDOWN_MS):
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            maker.step()
+            time.sleep(STEP_S)
+        maker.close()
 
     end_ms = stream.store[PERPETUAL].ts_ms
     if exchange is not None:
@@ -176,8 +181,11 @@ def main() -> None:
     parser.add_argument("--env", choices=("prod", "beta"), help="a real one instead")
     parser.add_argument("--live", action="store_true", help="with real money")
     asked = parser.parse_args()
-    if asked.env == "prod" and not asked.live:
-        parser.error("this trades: --env prod wants --live, too")
+    if asked.env:
+        try:
+            demand_live(hosts(asked.env).rest, asked.live)
+        except UsageError as error:
+            parser.error(str(error))
     where = real(asked.env) if asked.env else simulated(asked.seed, asked.speed, asked.seconds)
     with where as venue:
         report = trade(venue, asked.seconds, asked.options)
