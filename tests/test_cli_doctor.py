@@ -62,6 +62,14 @@ def test_text_names_each_check_and_what_to_do():
     assert "COINCALL_API_KEY" in after
 
 
+@pytest.mark.parametrize("keys", [{}, {"COINCALL_API_KEY": "half"}], ids=["none", "half"])
+@pytest.mark.parametrize("address", [("--rest-url", "garbage"), ("--ws-url", "http://x")])
+def test_an_address_that_is_none_is_2(address, keys):
+    done = run("doctor", *address, **keys)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
 class TestKeys:
     def test_none(self, exchange):
         code, found = checks(*at(exchange))

@@ -127,7 +127,12 @@ def ask(switches):
             client = access.client
             assert client is not None
             assert access.credentials is not None
-            told = list(probe.answers(sounding.Sounding(access, client, access.credentials)))
+            venue = sounding.Sounding(access, client, access.credentials)
+            told = list(probe.answers(venue))
+            # A venue may repeat what it was sent, as this one does not.
+            assert venue.safe(f"key={keys[0]} secret={keys[1]} sign={'aB3' * 21}c") == (
+                "key=… secret=… sign=…"
+            )
             orders = [*client.futures.order_history(), *client.options.order_history()]
             assert len(orders) == 2 * may_trade  # ours: it has read only
             assert not client.futures.open_orders()

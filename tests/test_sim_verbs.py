@@ -266,6 +266,22 @@ def test_the_countdown_over_rest(client: Plain) -> None:
     assert client.get(f"{FUTURES}/pending/v1")["data"]["total"] == 0
 
 
+def test_the_countdown_of_a_fast_market() -> None:
+    """A client beats by its own clock: hours of the market may pass between two beats."""
+    root = "/open/futures/countdown/cancel"
+    with Exchange(speed=2_000.0, start_ms=0) as exchange:
+        client = Plain(exchange, exchange.add_user())
+        assert (
+            client.post(f"{root}/v1", symbol=FUTURE, type=2, countdownTime=60_000)["data"] is True
+        )
+        while json.loads(exchange.book_frame(FUTURE))["d"]["ts"] < 600_000:
+            time.sleep(0.01)
+        assert client.get(f"{root}/get/v1", type=2)["data"] == [
+            {"type": 2, "symbol": FUTURE, "countdownTime": 60_000}
+        ]
+        assert client.post(f"{root}/heartbeat/v1", symbols=FUTURE, type=2)["data"] == [FUTURE]
+
+
 def test_market_maker_protection_over_rest(client: Plain) -> None:
     path = "/open/mmp/get-mmp-config/v1"
     assert client.get(path, indexName=FUTURE)["data"] is None

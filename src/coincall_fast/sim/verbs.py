@@ -193,14 +193,16 @@ def set_leverage(call: Call) -> None:
 
 
 def set_countdown(call: Call) -> bool:
-    """POST /open/futures/countdown/cancel/v1."""
+    """POST /open/futures/countdown/cancel/v1. It runs by the client's clock: of a fast market's
+    time, which the desk counts in, that is much more."""
     product = _type(call.fields)
     symbol = _watched(call.fields.get("symbol"))
     countdown_ms = integer(call.fields, "countdownTime")
     if countdown_ms is None:
         raise RefusedError(refusals.missing("countdownTime"))
     venue = call.venue
-    venue.desk.countdowns.set(call.user_id, product, symbol, countdown_ms, venue.now_ms)
+    ms = round(countdown_ms * venue.clock.speed)
+    venue.desk.countdowns.set(call.user_id, product, symbol, ms, venue.now_ms)
     return True
 
 
@@ -212,7 +214,7 @@ def countdowns(call: Call) -> list[dict[str, Any]]:
         {
             "type": integer(call.fields, "type"),
             "symbol": symbol,
-            "countdownTime": countdown.countdown_ms,
+            "countdownTime": round(countdown.countdown_ms / call.venue.clock.speed),
         }
         for symbol, countdown in running.items()
     ]

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Self
+from urllib.parse import urlsplit
 
 from ...coincall import Client, Dialect, decode
 from ...environment import credentials
 from ...errors import AuthError, CoincallFastError, TransportError, UsageError, VenueError
 from ...message import Ack, Heartbeat
 from ...signing import Credentials
+from ...streams.connection import Address
 from .checks import Check, failed, ok, skipped, tried, warned
 from .line import Line
 
@@ -28,7 +30,10 @@ NO_ANSWER = "the host was reached: is it the right address, and is the venue up?
 
 
 class Access:
-    """What stands between somebody with a key and a venue. A context manager; one thread."""
+    """What stands between somebody with a key and a venue. A context manager; one thread.
+
+    Raises UsageError for what is no address; what is wrong with keys is told by a check.
+    """
 
     def __init__(
         self, rest_url: str, ws_url: str, api_key: str | None = None, api_secret: str | None = None
@@ -40,13 +45,17 @@ class Access:
         self.trouble = "there are none"  # with the keys
         self.client: Client | None = None
         self._exits = ExitStack()
+        Address.parse(self.ws_url)
+        if urlsplit(rest_url).scheme not in ("http", "https"):
+            raise UsageError("the address of REST begins with http:// or https:// and a host")
         try:
             self.credentials = credentials(api_key, api_secret)
-            self.client = self._exits.enter_context(
-                Client(api_key, api_secret, rest_url=rest_url, read_only=True)
-            )
         except UsageError as error:
             self.trouble = str(error)
+            return
+        self.client = self._exits.enter_context(
+            Client(api_key, api_secret, rest_url=rest_url, read_only=True)
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""A strategy in Cython that reads the compiled book: `python examples/cython_strategy/run.py`
+"""A strategy in Cython that reads the compiled book: `python examples/cython_strategy/watch.py`
 
 `pressure.pyx`, beside this, is compiled on the fly. That needs Cython, setuptools and a C compiler,
 and finds the book's declarations (`_book.pxd`) where Python finds the package. In a package of your
