@@ -45,7 +45,7 @@ import numpy as np
 
 from . import change as _change
 from .errors import DecodeError, GapError, StaleError, SymbolMismatch, UsageError
-from .message import message_of
+from ._message import CodeDecoder, TopicDecoder
 from .model import Depth, Side, Stats, Sweep
 from .records import Table
 from .wire import COINCALL, Role
@@ -1489,7 +1489,7 @@ cdef class BookStore:
                 book.counts[REJECTED] += 1
             raise error
         if not s.is_book:
-            return message_of(frame, (<Layout>self.layout).channels)
+            return (<Layout>self.layout).wire.other(frame)
         if s.book != NULL:
             book = <OrderBook>s.book
         else:

@@ -69,15 +69,14 @@ cdef int set_keys(Keys* keys, object roles, object allowed) except -1:
 cdef class Layout:
     """A `Wire`, in the form that the scanner compares bytes with."""
     cdef object wire
-    cdef dict channels  # their names by code
     cdef Decoder decoder
     cdef Rules rules
 
     def __cinit__(self, wire):
         cdef Rules* rules = &self.rules
         self.wire = wire
-        self.decoder = Decoder(wire.rows)
-        self.channels = {row.dt: row.data_type for row in wire.rows}
+        self.decoder = (
+            CodeDecoder(wire.rows) if wire.envelope is None else TopicDecoder(wire.envelope))
         set_keys(&rules.frame, wire.frame, (CHANNEL, DATA, TIME, KIND))
         set_keys(&rules.data, wire.data, {*range(SYMBOL, PRICE)})
         set_level(rules, wire.level)

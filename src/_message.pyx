@@ -3,10 +3,11 @@
 # cython: embedsignature.format=clinic, cdivision=True
 """The compiled decoder: a frame that is no order book in, a message with full names out.
 
-Three files, each to be read alone, make one module:
+Four files, each to be read alone, make one module:
 
 _message_rows.pxi    one object of a frame, whose values become Python objects when they are read
 _message_tables.pxi  many of them as columns
+_message_topics.pxi  the frames of venues that name their channels in texts
 _message.pyx         the frames of a venue's channels, and the bodies of its REST answers
 
 A row is scanned once, in C (_rows.h, _table.h), and refused whole with a DecodeError or kept whole;
@@ -26,6 +27,7 @@ from libc.stdint cimport UINT32_MAX, int64_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strchr
 
 import json
+from decimal import Decimal
 from enum import IntEnum
 from math import nan as _nan
 from sys import intern
@@ -53,7 +55,12 @@ cdef extern from "Python.h":
 
 cdef enum:
     FEW = 16      # codes whose members are found at once
-    PLACES = 64   # for the attributes of a class, a power of 2
+    FIELDS = 48   # that a class of rows may have; a row has CELLS of them
+    PLACES = 128  # for these, a power of 2
+    SIGNS = 4     # sizes of a row whose sign says a side
+    NO_CELL = -1
+    BUY = 1       # of model.Side
+    SELL = 2
     NAMES = 1024  # texts that are kept, a power of 2
 
 
@@ -74,6 +81,14 @@ cdef enum:  # the roles of an envelope
     IGNORED
     DATA
     TIME
+    TIME_S     # in seconds
+    ROWS       # of data that hold more than these
+    VERSION
+    BASE_LINE
+    KIND       # whether all is said, or what has changed
+    EVENT      # why the frame was sent
+    ERROR      # of the venue, if it is not null
+    PARTS
 
 cdef Keys pair_keys  # of an element of the REST chain
 cdef Keys data_keys  # of a REST answer
@@ -214,13 +229,28 @@ cdef object held(object rows, Channel channel, bytes frame, Cell* time, object i
     return rows if channel.holder == ONE else rows_of(channel.made, channel.shape.id, rows)
 
 
-@cython.final
 cdef class Decoder:
-    """The channels of one venue whose frames become messages.
+    """The channels of one venue whose frames become messages."""
 
-    channels: rows with a ``dt``, a ``data_type``, a ``message`` (a class, or None) and the
-    ``column`` of its keys.
+    cdef object take(self, Source* s, object frame, object into):
+        """The message that a frame is; None where it is of no channel that is known here.
+
+        into: the table that it is to become, and must.
+        """
+        return None
+
+
+@cython.final
+cdef class CodeDecoder(Decoder):
+    """CodeDecoder(channels)
+
+    A `Decoder` of a venue that names its channels in codes. ``channels`` are rows with a ``dt``, a
+    ``data_type``, a ``message`` (a class, or None) and the ``column`` of its keys.
     """
+    cdef list channels
+    cdef PyObject* by_code[CODES]  # of these
+    cdef Keys envelope
+    cdef Keys code                 # of these the one for the channel
 
     def __cinit__(self, channels):
         self.channels = []
@@ -258,10 +288,6 @@ cdef class Decoder:
         return p != NULL and self.channel_at(&again, &p) != NULL
 
     cdef object take(self, Source* s, object frame, object into):
-        """The message that a frame is; None where it is of no channel that is known here.
-
-        into: the table that it is to become, and must.
-        """
         cdef Walk walk
         cdef Cell time
         cdef Bytes p = blanks(s, s.start)
@@ -323,6 +349,9 @@ cdef class Decoder:
         if into is not None and type(into) is not channel.made:
             raise UsageError(f"a {channel.made.__name__} is no {type(into).__name__}")
         return held(rows, channel, own, &time, into)
+
+
+include "_message_topics.pxi"
 
 
 cdef Bytes value_of_key(Source* s, Bytes p, Keys* keys) noexcept:

@@ -71,7 +71,7 @@ cdef class Grid(Many):
         shape = whole(self, self.shape)
         return restored_grid, (
             type(self), shape.id, self.frame, [self.places[i].row for i in range(self.n)],
-            decoded(bytes_of(self.frame) + self.envelope_time.at, self.envelope_time.n).strip(" "))
+            time_text(self.frame, &self.envelope_time))
 
 
 def restored_grid(type made, tuple id, bytes frame, list rows, str ts):
@@ -100,7 +100,7 @@ cdef object column_of(Grid grid, Field field):
     whole(grid, grid.shape)
     if grid.views is None:
         grid.views = list(grid.block)  # a third of what it costs one by one
-    return grid.views[field.cell]
+    return grid.views[grid.shape.cells[field.place]]
 
 
 cdef void* memory_of(object array) except NULL:

@@ -30,10 +30,14 @@ typedef enum {
     FLAG,
     TEXT,
     ANYTHING,
+    WORD,    /* a word that stands for a code, or any other text */
+    LABEL,   /* a text, or an integer that is taken as one */
+    SECONDS, /* a time, as milliseconds */
 } Kind;
 
 /* A value, and its text in the frame, without quotes and the blanks around it; n = 0: there is no
- * value, which null, "" and " " say too. A number is in units of 1e-8 if in_e8 is set. */
+ * value, which null, "" and " " say too. A number is in units of 1e-8 if in_e8 is set; what is no
+ * number is then not what its text says, but was made of it. */
 typedef struct {
     union {
         double number;
@@ -54,6 +58,7 @@ typedef struct {
 typedef struct {
     unsigned char kind, cell;
     unsigned char alone; /* whether no other key is for the same cell */
+    unsigned char none;  /* whether the text None says that there is no value */
     uint64_t better;     /* keys whose values go before its own, for the same cell */
     const Words *words;
 } Column;
@@ -183,6 +188,24 @@ static int set_word(Cell *cell, const Words *words, const unsigned char *p, int6
     return i < words->n;
 }
 
+/* Seconds, with decimals or without: milliseconds, rounded down. */
+static int set_seconds(Cell *cell, const unsigned char *p, int64_t n) {
+    const unsigned char *const end = p + n, *const first = p;
+    int64_t ms = 0;
+    int decimals = 0;
+    for (; p < end && is_digit(*p) && p < first + 15; p++) ms = ms * 10 + (*p - '0');
+    if (p == first || (*first == '0' && p > first + 1)) return 0;
+    if (p + 1 < end && *p == '.') {
+        for (p++; p < end && is_digit(*p); p++) {
+            if (decimals < 3) ms = ms * 10 + (*p - '0'), decimals++;
+        }
+    }
+    for (; decimals < 3; decimals++) ms *= 10;
+    cell->integer = ms;
+    cell->in_e8 = 1;
+    return p == end;
+}
+
 /* The value of a cell from its text, and whether it has one of that kind. */
 static int set_cell(
     Cell *cell, const Column *column, const unsigned char *p, int64_t n, int quoted
@@ -194,6 +217,12 @@ static int set_cell(
     case INTEGER: return set_integer(cell, p, n);
     case FLAG: return set_flag(cell, p, n);
     case CODE: return set_integer(cell, p, n) || (quoted && set_word(cell, column->words, p, n));
+    case LABEL: return quoted || set_integer(cell, p, n);
+    case SECONDS: return set_seconds(cell, p, n);
+    case WORD:
+        if (set_word(cell, column->words, p, n)) return 1; /* true and false are words too */
+        cell->integer = UNREAD;
+        return quoted;
     default:
         if (number_parts(p, p + n, &point, &last, &exponent, &after) != p + n) return 0;
         cell->number = nearest_float(p, n);
@@ -205,7 +234,9 @@ static const char *expected(int kind) {
     return kind == INTEGER ? "not an integer"
            : kind == CODE  ? "not a code"
            : kind == FLAG  ? "neither 0 nor 1"
-           : kind == TEXT  ? "not a text"
+           : kind == TEXT || kind == WORD ? "not a text"
+           : kind == LABEL ? "neither a text nor an integer"
+           : kind == SECONDS ? "not a time in seconds"
                            : "not a number";
 }
 
@@ -266,6 +297,7 @@ static const unsigned char *scan_any_cell(
         if (!p) return 0;
         while (text.n && text.p[text.n - 1] == ' ') text.n--;
         while (text.n && *text.p == ' ') text.p++, text.n--;
+        if (column->none && text.n == 4 && !memcmp(text.p, "None", 4)) text.n = 0;
         if (kind == TEXT && text.n) { /* as it was sent */
             text.p = first + 1;
             text.n = p - 1 - text.p;
@@ -334,7 +366,7 @@ static const unsigned char *scan_cell(
 
 /* A time, from its first byte. */
 static const unsigned char *scan_time(Source *s, const unsigned char *p, Cell *cell) {
-    static const Column INTEGERS = {INTEGER, 0, 0, 0, 0};
+    static const Column INTEGERS = {INTEGER, 0, 0, 0, 0, 0};
     return scan_cell(s, p, &INTEGERS, cell);
 }
 
@@ -352,6 +384,12 @@ static OWN_FRAME const unsigned char *long_value(
     cell->number = minus ? -number : number;
     set_text(cell, s, first, after - first);
     return after + quoted;
+}
+
+/* The same, in seconds. */
+static const unsigned char *scan_seconds(Source *s, const unsigned char *p, Cell *cell) {
+    static const Column TIMES = {SECONDS, 0, 0, 0, 0, 0};
+    return scan_cell(s, p, &TIMES, cell);
 }
 
 /* A row into cells, whose n must be 0. If it is refused for a value, `*wrong` is the index of its

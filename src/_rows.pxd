@@ -8,11 +8,13 @@ from _headers cimport MAX_KEYS, Bytes, Key, Keys, Source
 cdef extern from "_rows.h":
     enum: CELLS, WORDS
     const int64_t UNREAD
-    enum: NUMBER, VOLATILITY, QUOTE, INTEGER, CODE, FLAG, TEXT, ANYTHING
+    enum: NUMBER, VOLATILITY, QUOTE, INTEGER, CODE, FLAG, TEXT, ANYTHING, WORD, LABEL, SECONDS
     ctypedef struct Cell:
         int64_t integer
+        double number
         uint32_t at
         uint32_t n
+        uint32_t in_e8
     ctypedef struct Words:
         Key word[WORDS]
         int64_t code[WORDS]
@@ -21,12 +23,14 @@ cdef extern from "_rows.h":
         unsigned char kind
         unsigned char cell
         unsigned char alone
+        unsigned char none
         uint64_t better
         const Words* words
     ctypedef struct Columns:
         Keys keys
         Column of[MAX_KEYS]
     double number_in(const Cell* cell, int kind)
+    Bytes scan_seconds(Source* s, Bytes p, Cell* cell)
     Bytes scan_time(Source* s, Bytes p, Cell* cell)
     Bytes scan_row(Source* s, Bytes p, Columns* columns, Cell* cells, int* wrong)
 

@@ -468,10 +468,9 @@ def test_a_refused_frame_makes_no_book(text: bytes) -> None:
 @pytest.mark.parametrize(
     "topic",
     [
-        "recenttrades.BTC",
-        f"instrument_info.{OPTION}",
-        "platform.insurance.USDC",
-        "user.openapi.option.order",
+        "recenttrades",
+        f"xinstrument_info.{OPTION}",
+        "user.openapi.perp.order",
         f"orderbook50.{OPTION}",
         f"delta.orderbook25.{OPTION}",
         f"xorderbook100.{OPTION}",

@@ -31,6 +31,8 @@ LAYERS = """
     streams.dial
     _book  rest.answers
     wire
+    bybit_messages  gate_messages
+    topics
     steps
     message  rest.reports
     records

@@ -1,6 +1,6 @@
 """Python's view of the compiled decoder. What begins with "_" is for records.py."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from types import GenericAlias
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, final, overload
@@ -22,6 +22,32 @@ class _ChannelRow(Protocol):
     @property
     def column(self) -> str: ...
 
+class _TopicRow(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def message(self) -> type[Message]: ...
+    @property
+    def column(self) -> str: ...
+    @property
+    def nested(self) -> bool: ...
+    @property
+    def alone(self) -> str: ...
+
+class _Envelope(Protocol):
+    @property
+    def frame(self) -> Mapping[str, Part]: ...
+    @property
+    def topics(self) -> Iterable[_TopicRow]: ...
+    @property
+    def data(self) -> Mapping[str, Part]: ...
+    @property
+    def whole(self) -> Iterable[str]: ...
+    @property
+    def parts(self) -> Iterable[str]: ...
+    @property
+    def events(self) -> Iterable[str]: ...
+
 MOST_FIELDS: Final[int]
 
 class Kind(IntEnum):
@@ -33,6 +59,22 @@ class Kind(IntEnum):
     FLAG = 5
     TEXT = 6
     ANYTHING = 7
+    WORD = 8
+    LABEL = 9
+    SECONDS = 10
+
+class Part(IntEnum):
+    CHANNEL = 1
+    IGNORED = 2
+    DATA = 3
+    TIME = 4
+    SECONDS = 5
+    ROWS = 6
+    VERSION = 7
+    BASE_LINE = 8
+    KIND = 9
+    EVENT = 10
+    ERROR = 11
 
 @final
 class Field(Generic[_T]):
@@ -41,13 +83,13 @@ class Field(Generic[_T]):
         kind: int,
         keys: tuple[str, ...],
         enumeration: Iterable[IntEnum] = (),
-        named: bool = False,
+        words: Mapping[str, int] | None = None,
     ) -> None: ...
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __set_name__(self, owner: type, name: str) -> None: ...
     @property
     def name(self) -> str: ...
-    cell: int
+    place: int
     @property
     def keys(self) -> tuple[str, ...]: ...
     @property
@@ -68,6 +110,12 @@ class Message:
     def symbol(self) -> str | None: ...
     @property
     def ts_ms(self) -> Any: ...
+    @property
+    def version(self) -> int | None: ...
+    @property
+    def base_line(self) -> int | None: ...
+    @property
+    def is_snapshot(self) -> bool | None: ...
 
 @disjoint_base
 class Cells(Message):
@@ -76,7 +124,8 @@ class Cells(Message):
     @property
     def _keys(self) -> set[str]: ...
     def _text(self, field: Field[Any]) -> str | None: ...
-    def _fill(self, row: bytes) -> None: ...
+    def _kind(self, field: Field[Any]) -> int: ...
+    def _fill(self, row: bytes, kinds: tuple[tuple[str, int], ...]) -> None: ...
 
 @disjoint_base
 class Many(Message): ...
@@ -95,13 +144,36 @@ class Grid(Many):
     def _symbols(self) -> list[str]: ...
     def _record(self, i: int) -> Any: ...
 
+class Batch(list[Any]):
+    channel: str
+    ts_ms: int | None
+    version: int | None
+    base_line: int | None
+    is_snapshot: bool | None
+    def __init__(
+        self,
+        messages: Iterable[Message],
+        channel: str,
+        ts_ms: int | None,
+        said: tuple[int | None, int | None, bool | None] | None,
+    ) -> None: ...
+
+@disjoint_base
+class Decoder: ...
+
 @final
-class Decoder:
+class CodeDecoder(Decoder):
     def __new__(cls, channels: Iterable[_ChannelRow]) -> Self: ...
+
+@final
+class TopicDecoder(Decoder):
+    def __new__(cls, envelope: _Envelope) -> Self: ...
 
 def uncollected(made: type[Cells]) -> None: ...
 def decode_rest(of: type[Message], body: _Frame) -> Any: ...
-def restored_row(id: tuple[Any, ...], row: bytes, ts: str) -> Any: ...
+def restored_row(
+    id: tuple[Any, ...], row: bytes, ts: str, said: tuple[Any, ...] | None = None
+) -> Any: ...
 def restored_grid(
     made: type[Grid],
     id: tuple[Any, ...],
@@ -109,4 +181,9 @@ def restored_grid(
     rows: list[int],
     ts: str,
 ) -> Any: ...
-def rows_of(made: type[Rows], id: tuple[Any, ...], records: list[Any]) -> Any: ...
+def rows_of(
+    made: type[Rows],
+    id: tuple[Any, ...],
+    records: list[Any],
+    said: tuple[Any, ...] | None = None,
+) -> Any: ...

@@ -28,6 +28,7 @@ from .records import (
     code_or_name,
     columns,
     flag,
+    identifier,
     integer,
     number,
     quote,
@@ -42,16 +43,20 @@ __all__ = [
     "Fill",
     "FillSignal",
     "Heartbeat",
+    "InsuranceFund",
     "Kline",
     "Message",
     "OptionChain",
     "Order",
+    "PortfolioRisk",
     "Position",
     "Record",
+    "RiskEvent",
     "Ticker",
     "Trade",
     "Trades",
     "UnknownMessage",
+    "body_of",
     "message_of",
 ]
 
@@ -75,7 +80,10 @@ class Kline(Record):
 
 @columns("options", "futures", "rest")
 class Ticker(Record):
-    """Prices, greeks and volumes of one instrument. It has no bid and no ask."""
+    """Prices, greeks and volumes of one instrument. Coincall's has no bid and no ask.
+
+    ``iv`` is that of the mark price. A bid or ask of 0 is what the venue sent: no quote.
+    """
 
     __slots__ = ()
     symbol              = text("s", "s", "symbol")
@@ -101,6 +109,15 @@ class Ticker(Record):
     volume_usd_24h      = number("uv24", "uv24", "volumeUsd24h")
     remaining_ms        = integer("rt", "", "remainTime")
     ts_ms               = integer("ts", "ts", "")  # that of REST is no epoch time (seed 003, 762)
+    bid                 = number()
+    ask                 = number()
+    bid_size            = number()
+    ask_size            = number()
+    bid_iv              = volatility()
+    ask_iv              = volatility()
+    rho                 = number()
+    delivery_price      = number()  # as it would be now
+    leverage            = number()
 
 
 class ChainColumns:
@@ -168,16 +185,25 @@ class OptionChain(Table, ChainColumns):
 
 @columns("lastTrade", "lastTradeV2", "rest")
 class Trade(Record):
-    """One public trade. Coincall's lastTrade has no id and says the last ones again."""
+    """One public trade; the side is the taker's.
+
+    Coincall's lastTrade has no id and says the last ones again.
+    """
 
     __slots__ = ()
     symbol              = text("s", "symbol", "symbol")
     price               = number("pr", "matchPrice", "price")
     qty                 = number("q v", "matchQty", "qty")
     value               = number("", "matchValue", "")
-    trade_id            = integer("", "tradeId", "tradeId")
+    trade_id            = identifier("", "tradeId", "tradeId")
     side                = code(Side, "sd", "tradeSide", "tradeSide")
     ts_ms               = integer("ts", "tradeTime", "time")
+    iv                  = volatility()
+    mark_iv             = volatility()
+    mark_price          = number()
+    index_price         = number()
+    underlying_price    = number()
+    is_block            = flag()
 
 
 class Trades(Records):
@@ -204,8 +230,14 @@ class Account(Record):
     delta               = number("delta", "delta")
     available_with_trail = number("atwt", "")
     assets              = anything("assets", "accounts")
-    user_id             = integer("uid u", "accountId")
+    user_id             = identifier("uid u", "accountId")
     ts_ms               = integer("ts", "")
+    balance             = number()
+    change              = number()  # of the balance; `reason` says what made it
+    reason              = text()
+    option_value        = number()
+    margin_ratio        = number()
+    currency            = text()
 
 
 @columns("push")
@@ -220,12 +252,15 @@ class FillSignal(Record):
 
 @columns("push", "rest")
 class Order(Record):
-    """An order of one's own as it stands; ``match_price`` and ``match_qty`` are the last fill's."""
+    """An order of one's own as it stands; ``match_price`` and ``match_qty`` are the last fill's.
+
+    Its ``state`` is an `OrderState` where the venue's means one, else what the venue sent.
+    """
 
     __slots__ = ()
-    order_id            = integer("oid", "orderId id")
-    client_order_id     = integer("coid", "clientOrderId")
-    user_id             = integer("uid", "userId")
+    order_id            = identifier("oid", "orderId id")
+    client_order_id     = identifier("coid", "clientOrderId")
+    user_id             = identifier("uid", "userId")
     symbol              = text("s", "symbol")
     qty                 = number("q", "qty")
     price               = number("pr", "price")
@@ -249,18 +284,27 @@ class Order(Record):
     trigger_price       = number("", "triggerPrice")
     fee                 = number("", "fee")
     realized_pnl        = number("", "rpnl")
+    value               = number()  # of what is filled
+    iv                  = volatility()
+    reason              = text()    # why it is in its state
 
     @property
     def is_open(self) -> bool | None:
         """Whether more may happen to it; None where its state is not known."""
-        state = self.state
-        return state.is_open if isinstance(state, OrderState) else None
+        state: object = self.state
+        if isinstance(state, OrderState):
+            return state.is_open
+        return _IS_OPEN.get(state) if isinstance(state, str) else None
 
     @property
     def is_terminal(self) -> bool | None:
         """Whether nothing more will happen to it; None where its state is not known."""
-        state = self.state
-        return state.is_terminal if isinstance(state, OrderState) else None
+        is_open = self.is_open
+        return None if is_open is None else not is_open
+
+
+# States of other venues that no `OrderState` means; the last two tell that it is done, not how.
+_IS_OPEN = {"Triggered": True, "Deactivated": False, "closed": False, "finished": False}
 
 
 @columns("push", "rest")
@@ -285,9 +329,13 @@ class Position(Record):
     theta               = number("theta", "theta")
     vega                = number("vega", "vega")
     rho                 = number("rho", "rho")
-    user_id             = integer("uid", "userId")
+    user_id             = identifier("uid", "userId")
     index_price         = number("", "indexPrice")
     ts_ms               = integer("ts", "updateTime")
+    realized_pnl        = number()
+    value               = number()
+    iv                  = volatility()
+    created_ms          = integer()
 
 
 @columns("options", "futures", "rest")
@@ -295,9 +343,9 @@ class Fill(Record):
     """One fill of an order of one's own."""
 
     __slots__ = ()
-    trade_id            = integer("tradeId", "tid", "tradeId")
-    order_id            = integer("orderId", "oid", "orderId")
-    client_order_id     = integer("clientOrderId", "coid", "clientOrderId")
+    trade_id            = identifier("tradeId", "tid", "tradeId")
+    order_id            = identifier("orderId", "oid", "orderId")
+    client_order_id     = identifier("clientOrderId", "coid", "clientOrderId")
     symbol              = text("symbol", "s", "symbol")
     side                = code(Side, "orderSide", "si", "tradeSide")
     price               = number("matchPrice", "mpr", "price")
@@ -308,6 +356,59 @@ class Fill(Record):
     fee_rate            = number("feeRate", "fr", "")
     is_taker            = flag("isTaker", "it", "isTaker")
     ts_ms               = integer("tradeTime", "ts", "time")
+    user_id             = identifier()
+    execution_type      = text()  # whether it is a trade at all, or a delivery, a settlement...
+    iv                  = volatility()
+    mark_iv             = volatility()
+    mark_price          = number()
+    index_price         = number()
+    underlying_price    = number()
+
+
+# What Coincall has no channel for.
+
+
+@columns()
+class PortfolioRisk(Record):
+    """The risk of one coin's options, or of the whole account where ``coin`` is None."""
+
+    __slots__ = ()
+    coin                = text()
+    delta               = number()
+    gamma               = number()
+    vega                = number()
+    theta               = number()
+    margin_used         = number()
+    margin_required     = number()
+    leverage            = number()
+    var                 = number()  # value at risk
+    ts_ms               = integer()
+
+    @property
+    def scope(self) -> str:
+        """``"coin"`` or ``"account"``."""
+        return "coin" if self.coin else "account"
+
+
+@columns()
+class RiskEvent(Record):
+    """The venue's market maker protection did something, which ``state`` names."""
+
+    __slots__ = ()
+    coin                = text()
+    state               = text()
+    frozen_ms           = integer()  # for how long; 0 until it is reset by hand
+    ts_ms               = integer()
+
+
+@columns()
+class InsuranceFund(Record):
+    """What is in the venue's insurance fund."""
+
+    __slots__ = ()
+    coin                = text()
+    balance             = number()
+    ts_ms               = integer()
 
 
 # fmt: on
@@ -325,6 +426,7 @@ class Ack(Plain):
     """The venue's answer to a request on a stream (protocol page, section 3.1).
 
     ``action`` is lower case, or ``None`` where the venue did not say; ``detail`` is the whole body.
+    One that refuses some of what was asked for is not ``ok``.
     """
 
     action: str | None
@@ -347,17 +449,22 @@ def _code(said: Any) -> Any:
     return int(text) if re.fullmatch("-?[0-9]{1,640}", text) else said
 
 
+def body_of(frame: bytes | bytearray | memoryview | str) -> Any:
+    """A frame, parsed; that it is JSON has been checked."""
+    try:
+        return json.loads(bytes(frame) if isinstance(frame, memoryview) else frame)
+    except ValueError as error:  # an integer of more digits than CPython converts
+        raise DecodeError(f"a message that Python cannot hold: {error}") from None
+
+
 def message_of(
     frame: bytes | bytearray | memoryview | str, channels: Mapping[int, str] = MappingProxyType({})
 ) -> Message:
-    """A frame that is neither book nor row; that it is JSON has been checked.
+    """A frame of Coincall that is neither book nor row; that it is JSON has been checked.
 
     channels: names by code, of those that are known though they are not decoded.
     """
-    try:
-        body = json.loads(bytes(frame) if isinstance(frame, memoryview) else frame)
-    except ValueError as error:  # an integer of more digits than CPython converts
-        raise DecodeError(f"a message that Python cannot hold: {error}") from None
+    body = body_of(frame)
     if not isinstance(body, dict):
         return UnknownMessage(None, body)
     dt = body.get("dt")

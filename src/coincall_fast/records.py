@@ -5,7 +5,7 @@ The values and what is asked at every frame are compiled (_message); here is the
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from enum import IntEnum
 from typing import Any, ClassVar, NoReturn, Self, TypeAlias, TypeVar, overload
@@ -25,12 +25,20 @@ __all__ = [
     "code",
     "code_or_name",
     "columns",
+    "derived",
     "flag",
+    "identifier",
     "integer",
+    "label",
+    "magnitude",
     "number",
     "quote",
+    "seconds",
+    "signed",
+    "spelled",
     "text",
     "volatility",
+    "word",
 ]
 
 _E = TypeVar("_E", bound=IntEnum)
@@ -57,14 +65,19 @@ def integer(*keys: str) -> Field[int | None]:
     return Field(Kind.INTEGER, keys)
 
 
+def identifier(*keys: str) -> Field[Any]:
+    """An identifier: here an exact int; where a venue sends a `label`, a str."""
+    return Field(Kind.INTEGER, keys)
+
+
 def code(enumeration: type[_E], *keys: str) -> Field[_E | int | None]:
-    """A code of an enumeration; one that is not known stays an int."""
+    """A code of an enumeration; one that is not known stays an int, or a word as it was sent."""
     return Field(Kind.CODE, keys, enumeration)
 
 
 def code_or_name(enumeration: type[_E], *keys: str) -> Field[_E | int | None]:
     """The same, or the name of a member."""
-    return Field(Kind.CODE, keys, enumeration, True)
+    return Field(Kind.CODE, keys, enumeration, {member.name: int(member) for member in enumeration})
 
 
 def flag(*keys: str) -> Field[bool | None]:
@@ -81,8 +94,85 @@ def anything(*keys: str) -> Field[Any]:
     return Field(Kind.ANYTHING, keys)
 
 
+# Only in `spelled`: what some venues have and the columns of a class have not.
+
+
+def word(words: Mapping[str, int], *keys: str) -> Field[Any]:
+    """A word that stands for a code, or for a flag as 0 or 1; another one stays as it was sent."""
+    return Field(Kind.WORD, keys, (), words)
+
+
+def label(*keys: str) -> Field[Any]:
+    """An identifier that is a text; a JSON integer is taken as its digits."""
+    return Field(Kind.LABEL, keys)
+
+
+def seconds(*keys: str) -> Field[Any]:
+    """A time in seconds, with decimals or without, as milliseconds."""
+    return Field(Kind.SECONDS, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    size: Field[Any]
+    plus: bool
+
+
+def signed(*keys: str) -> Any:
+    """A size whose sign is the side, where no other key says one: + is a buy, - a sell."""
+    return _Signed(number(*keys), True)
+
+
+def magnitude(*keys: str) -> Any:
+    """A size that may have a sign: - is a sell, but + may be either."""
+    return _Signed(number(*keys), False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    made: Callable[[dict[str, Any]], Any]
+
+
+def derived(made: Callable[[dict[str, Any]], Any]) -> Any:
+    """What the venue says with several keys. `made` takes the row as `json.loads` gives it, with
+    Decimals, and gives the value; a ValueError refuses the row. The keys stay in `extra`."""
+    return _Derived(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How one venue writes the rows of one class."""
+
+    keys: Mapping[str, tuple[Field[Any], ...]]
+    signs: Mapping[str, bool]
+    derived: Mapping[str, Callable[[dict[str, Any]], Any]]
+
+
+def spelled(made: "type[Record]", column: str, **attributes: Any) -> str:
+    """One more column of a class, in the words of another venue; returns its name.
+
+    An attribute is what its keys say, or several such, of which the first with a value is taken.
+    What is not named, the venue does not say.
+    """
+    known = {field.name for field in made._fields}
+    if column in made._columns or column in made._venues or not attributes.keys() <= known:
+        raise UsageError(f"{made.__name__}: {column} is there, or has an attribute that is not")
+    keys: dict[str, tuple[Field[Any], ...]] = {}
+    signs: dict[str, bool] = {}
+    derivations: dict[str, Callable[[dict[str, Any]], Any]] = {}
+    for name, said in attributes.items():
+        if isinstance(said, _Derived):
+            derivations[name] = said.made
+        elif isinstance(said, _Signed):
+            keys[name], signs[name] = (said.size,), said.plus
+        else:
+            keys[name] = said if isinstance(said, tuple) else (said,)
+    made._venues[column] = Spelling(keys, signs, derivations)
+    return column
+
+
 def columns(*names: str, computed: bool = False) -> Callable[[type[_R]], type[_R]]:
-    """Decorates a class of records: its attributes have their keys in these columns.
+    """Decorates a class of records: its attributes have their keys in these columns, or none.
 
     computed: what is absent is nan, and not None.
     """
@@ -91,15 +181,14 @@ def columns(*names: str, computed: bool = False) -> Callable[[type[_R]], type[_R
         fields: dict[str, Field[Any]] = {}
         for base in reversed(made.__mro__):
             fields.update({n: field for n, field in vars(base).items() if isinstance(field, Field)})
-        if any(len(field.keys) != len(names) for field in fields.values()):
+        if any(len(field.keys) not in (0, len(names)) for field in fields.values()):
             raise UsageError(f"an attribute of {made.__name__} has not a key for each column")
-        # Numbers first, so that those of a table stand side by side.
-        ordered = sorted(fields.values(), key=lambda field: field.kind > Kind.QUOTE)
-        if len(ordered) > MOST_FIELDS:
+        if len(fields) > MOST_FIELDS:
             raise UsageError(f"{made.__name__} has more than {MOST_FIELDS} attributes")
-        for cell, field in enumerate(ordered):
-            field.cell = cell
+        for place, field in enumerate(fields.values()):
+            field.place = place
         made._fields, made._columns, made._computed = tuple(fields.values()), names, computed
+        made._venues = {}
         uncollected(made)
         return made
 
@@ -139,13 +228,17 @@ class Record(Cells):
     _fields: ClassVar[tuple[Field[Any], ...]] = ()
     _columns: ClassVar[tuple[str, ...]] = ()
     _computed: ClassVar[bool] = False
+    _venues: ClassVar[dict[str, Spelling]] = {}
 
     def __init__(self, **values: Any) -> None:
         unknown = values.keys() - {field.name for field in self._fields}
         if unknown:
             raise UsageError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        said = {name: value for name, value in values.items() if value is not None}
+        made = type(self)
+        kinds = tuple((name, _by_hand(getattr(made, name), value)) for name, value in said.items())
         try:
-            self._fill(_encoded(values).encode())
+            self._fill(_encoded(said).encode(), kinds)
         except (DecodeError, TypeError, ValueError) as error:
             raise UsageError(f"{type(self).__name__}: {error}") from None
 
@@ -169,7 +262,8 @@ class Record(Cells):
         Decimal has.
         """
         field = next((field for field in self._fields if field.name == name), None)
-        if field is None or field.kind in (Kind.FLAG, Kind.TEXT, Kind.ANYTHING):
+        kind = Kind.TEXT if field is None else self._kind(field)
+        if field is None or kind in (Kind.FLAG, Kind.TEXT, Kind.LABEL, Kind.ANYTHING):
             raise UsageError(f"{type(self).__name__} has no number {name!r}")
         said = self._text(field)
         if said is None:
@@ -177,7 +271,7 @@ class Record(Cells):
         try:
             return Decimal(said)
         except InvalidOperation:
-            if field.kind == Kind.CODE:  # sent by name
+            if kind in (Kind.CODE, Kind.WORD):  # sent by name
                 return None
             raise DecodeError(f"{name}: a number that no Decimal holds") from None
 
@@ -206,6 +300,16 @@ class Record(Cells):
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+def _by_hand(field: Field[Any], value: object) -> int:
+    """What a value is that somebody gives to an attribute."""
+    if isinstance(value, str) and not value.strip(" ").removeprefix("-").isdecimal():
+        if field.kind == Kind.INTEGER and field.name.endswith("_id"):
+            return Kind.LABEL  # another venue's
+        if field.kind == Kind.CODE and field.name != "side":
+            return Kind.WORD
+    return field.kind
 
 
 def _digits(value: object) -> str:

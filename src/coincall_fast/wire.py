@@ -4,11 +4,13 @@ The core knows JSON, levels, books and rows; what the value of which key of a bo
 channel's rows are which messages, a `Wire` tells it. The keys of rows are in message.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
+from . import bybit_messages
 from .message import (
     Account,
     Fill,
@@ -20,8 +22,10 @@ from .message import (
     Position,
     Ticker,
     Trades,
+    message_of,
 )
 from .model import Channel
+from .topics import Envelope
 
 __all__ = [
     "BYBIT",
@@ -85,8 +89,10 @@ class Wire:
     where the data has no symbol, what a text begins with whose rest is the symbol. ``kinds`` says a
     whole book and a change; where the frame says it and not its data, any other kind is no order
     book. A level is an object, or a list of what these roles say; of its sizes it has one,
-    whichever edition it is of. ``sides`` says bid and ask in it. ``rows`` are all channels of the
-    venue, books and those that are not decoded among them.
+    whichever edition it is of. ``sides`` says bid and ask in it.
+
+    What is no book: ``rows`` are all channels that have codes, books and those that are not decoded
+    among them; ``envelope`` has those that have texts; ``other`` makes a message of what is left.
     """
 
     channels: tuple[int, ...] | tuple[str, ...]
@@ -96,6 +102,8 @@ class Wire:
     sides: tuple[str, str] = field(default=("", ""))
     kinds: tuple[str, str] = field(default=("", ""))
     rows: tuple[ChannelRow, ...] = ()
+    envelope: Envelope | None = None
+    other: Callable[[bytes | bytearray | memoryview | str], Message] = message_of
 
 
 # Protocol page, sections 3.2 and 3.3. Of two rows with one channel and product, the first is what a
@@ -142,6 +150,7 @@ COINCALL = Wire(
     data={"s": Role.SYMBOL, "asks": Role.ASKS, "bids": Role.BIDS, "ts": Role.TIME},
     level={"pr": Role.PRICE, "sz": Role.SIZE, "v": Role.SIZE},
     rows=_COINCALL_ROWS,
+    other=partial(message_of, channels={row.dt: row.data_type for row in _COINCALL_ROWS}),
 )
 
 # USDC options, version 1: seed 002, OrderBook and OrderBook(delta). "orderBooks" became
@@ -166,6 +175,8 @@ BYBIT = Wire(
     level={"price": Role.PRICE, "size": Role.SIZE, "side": Role.SIDE},
     sides=("Buy", "Sell"),
     kinds=("NEW", "CHANGE"),
+    envelope=bybit_messages.ENVELOPE,
+    other=bybit_messages.other,
 )
 
 # Options, version 5: the venue's page docs/v5/websocket/public/orderbook (25 levels each 20 ms, 100
@@ -189,6 +200,8 @@ BYBIT_V5 = Wire(
     },
     level=(Role.PRICE, Role.SIZE),
     kinds=("snapshot", "delta"),
+    envelope=bybit_messages.ENVELOPE,
+    other=bybit_messages.other,
 )
 
 # Options, official form: protocol page, section 2.5. Only changes come, "U" to "u" of them in a
