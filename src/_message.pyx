@@ -22,7 +22,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.math cimport isnan
+from libc.math cimport fabs, isnan
 from libc.stdint cimport UINT32_MAX, int64_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strchr
 

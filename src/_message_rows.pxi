@@ -432,10 +432,10 @@ cdef int take_signs(Cells record, Shape shape) except -1:
             continue
         if size.in_e8:
             sign = (size.integer > 0) - (size.integer < 0)
-            size.integer *= -1 if sign < 0 else 1
+            size.integer *= sign
         else:
             sign = (size.number > 0) - (size.number < 0)
-            size.number *= -1 if sign < 0 else 1
+            size.number = fabs(size.number)  # of -0 too
         code = SELL if sign < 0 else BUY if sign > 0 and shape.signs[i].plus else 0
         if code and side.n == 0:
             side.integer, side.at, side.n, side.in_e8 = code, size.at, size.n, 1

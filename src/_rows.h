@@ -298,7 +298,8 @@ static const unsigned char *scan_any_cell(
         while (text.n && text.p[text.n - 1] == ' ') text.n--;
         while (text.n && *text.p == ' ') text.p++, text.n--;
         if (column->none && text.n == 4 && !memcmp(text.p, "None", 4)) text.n = 0;
-        if (kind == TEXT && text.n) { /* as it was sent */
+        if (text.n && (kind == TEXT || kind == LABEL || (kind == WORD && !column->words->n))) {
+            /* as it was sent */
             text.p = first + 1;
             text.n = p - 1 - text.p;
         }

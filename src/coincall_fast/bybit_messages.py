@@ -66,8 +66,8 @@ STATES = {
 
 V1, V5 = "bybit v1", "bybit v5"
 
-# instrument_info (seed 002), and .../docs/v5/websocket/public/ticker, which has the same keys. The
-# IVs are fractions; a price or size of "0" is no quote.
+# instrument_info (seed 002), and .../docs/v5/websocket/public/ticker, which has the same keys but
+# for two. The IVs are fractions; a price or size of "0" is no quote.
 spelled(
     Ticker, V1,
     symbol=text("symbol"),
@@ -79,7 +79,7 @@ spelled(
     delta=number("delta"), gamma=number("gamma"), theta=number("theta"), vega=number("vega"),
     open_interest=number("openInterest"),
     price_change_rate=number("change24h"),
-    high_24h=number("high24h"), low_24h=number("low24h"),
+    high_24h=number("high24h", "highPrice24h"), low_24h=number("low24h", "lowPrice24h"),
     volume_24h=number("volume24h"), volume_usd_24h=number("turnover24h"),
     volume=number("totalVolume"), trade_value=number("totalTurnover"),
     delivery_price=number("predictedDeliveryPrice"),
