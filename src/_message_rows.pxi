@@ -150,7 +150,7 @@ cdef class Shape:
         for field, keys in sorted(attributes, key=lambda one: one[0].kind > QUOTE):
             kept = made._computed or field.name in ("ts_ms", "symbol") or (
                 field.name == "side" and signed)
-            if not keys and not kept:
+            if not keys and (not kept or field.name in self.derived):
                 continue
             if n == CELLS:
                 raise UsageError(f"{made.__name__} has more than {CELLS} attributes with a value")
@@ -447,7 +447,7 @@ cdef int take_signs(Cells record, Shape shape) except -1:
 cdef int derive(Cells record, Shape shape) except -1:
     """What is made of the whole row. Raises DecodeError."""
     try:
-        row = json.loads(record._row, parse_float=Decimal)
+        row = json.loads(record._row, parse_float=Decimal, parse_int=Decimal)
         record.said = None, None, None, {name: made(row) for name, made in shape.derived.items()}
     except DecodeError:
         raise

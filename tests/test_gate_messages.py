@@ -15,6 +15,7 @@ from coincall_fast import (
     Ack,
     Fill,
     Heartbeat,
+    Kline,
     Order,
     OrderState,
     OrderType,
@@ -432,6 +433,41 @@ def test_a_ticker() -> None:
         "leverage": "2",
         "ts_ms": 1630654851577,
     }
+
+
+def test_the_best_of_a_book() -> None:
+    rows = {"t": 1615366379123, "u": 7, "s": SYMBOL, "b": "54.5", "B": 5, "a": "", "A": 0}
+    ticker = push("book_ticker", rows)
+    assert seen(ticker) == {
+        "symbol": SYMBOL,
+        "bid": "54.5",
+        "bid_size": "5",
+        "ask_size": "0",
+        "ts_ms": 1615366379123,
+    }
+    assert ticker.extra == {"u": 7}
+
+
+def test_a_bar() -> None:
+    rows = {"t": 1639039260, "v": 100, "c": "1041.5", "h": "1042", "l": "1041", "o": 1041.4}
+    (bar,) = push("contract_candlesticks", [{**rows, "a": "0", "n": f"10s_{SYMBOL}"}])
+    assert type(bar) is Kline
+    assert seen(bar) == {
+        "symbol": SYMBOL,
+        "period": "10s",
+        "ts_ms": 1639039260000,
+        "open": "1041.4",
+        "high": "1042",
+        "low": "1041",
+        "close": "1041.5",
+        "volume": "100",
+    }
+    assert bar == Kline(**bar.to_dict())
+    for n in "null", "5", "[]":
+        with pytest.raises(errors.DecodeError):
+            push("contract_candlesticks", f'[{{"n":{n}}}]')
+    with pytest.raises(errors.DecodeError):
+        push("contract_candlesticks", [rows])
 
 
 # One message in two forms ---------------------------------------------------------------------

@@ -4,7 +4,7 @@ The seed sends one object, all in texts; the venue a list of them, with sizes wh
 side. Sizes are contracts. Sources: seed 004; protocol page, sections 2.1 and 2.3 to 2.5.
 """
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from .errors import DecodeError
@@ -13,6 +13,7 @@ from .message import (
     Ack,
     Fill,
     Heartbeat,
+    Kline,
     Message,
     Order,
     PortfolioRisk,
@@ -60,12 +61,16 @@ OUTCOMES = {
 }
 
 
+# Where sizes are added up nothing is rounded.
+_EXACT = Context(prec=640, traps=[Inexact, InvalidOperation])
+
+
 def _size(row: dict[str, Any], key: str) -> Decimal | None:
-    """A size without its sign; None where it is not said."""
+    """A size without its sign; None where it is not said. What it is has been checked."""
     said = row.get(key)
-    if said is None or (isinstance(said, str) and not said.strip(" ")):
+    if said is None or (isinstance(said, str) and said.strip(" ") in ("", "None")):
         return None
-    return abs(Decimal(said))
+    return Decimal(said).copy_abs()
 
 
 def _state(row: dict[str, Any]) -> Any:
@@ -87,7 +92,16 @@ def _filled(row: dict[str, Any]) -> Decimal | None:
         return None
     if left > size:
         raise DecodeError("left: more than there was")
-    return size - left
+    return _EXACT.subtract(size, left)
+
+
+def _bar(row: dict[str, Any]) -> tuple[str, str]:
+    """The period and the symbol of a bar: ``"10s_BTC_USDT-20211130-65000-C"``."""
+    name = row.get("n")
+    if not isinstance(name, str):
+        raise DecodeError("n: not a text")
+    period, _, symbol = name.partition("_")
+    return period, symbol
 
 
 # fmt: off
@@ -174,6 +188,20 @@ spelled(
     rho=number("rho"), leverage=number("leverage"),
 )
 
+# options.book_ticker
+BEST = spelled(
+    Ticker, "gate best",
+    symbol=text("s"), bid=number("b"), bid_size=number("B"), ask=number("a"), ask_size=number("A"),
+    ts_ms=integer("t"),
+)
+
+spelled(
+    Kline, OFFICIAL,
+    symbol=derived(lambda row: _bar(row)[1]), period=derived(lambda row: _bar(row)[0]),
+    open=number("o"), high=number("h"), low=number("l"), close=number("c"), volume=number("v"),
+    ts_ms=seconds("t"),
+)
+
 # fmt: on
 
 ENVELOPE = Envelope(
@@ -196,6 +224,9 @@ ENVELOPE = Envelope(
         TopicRow("options.trades", Channel.TRADES, Trades, OFFICIAL),
         TopicRow("options.ul_trades", None, Trades, OFFICIAL),
         TopicRow("options.contract_tickers", Channel.TICKER, Ticker, OFFICIAL),
+        TopicRow("options.book_ticker", None, Ticker, BEST),
+        TopicRow("options.contract_candlesticks", Channel.KLINE, Kline, OFFICIAL),
+        TopicRow("options.ul_candlesticks", None, Kline, OFFICIAL),
     ),
 )
 

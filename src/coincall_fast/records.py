@@ -134,8 +134,9 @@ class _Derived:
 
 
 def derived(made: Callable[[dict[str, Any]], Any]) -> Any:
-    """What the venue says with several keys. `made` takes the row as `json.loads` gives it, with
-    Decimals, and gives the value; a ValueError refuses the row. The keys stay in `extra`."""
+    """What is said with several keys, or with half a one. `made` takes the row as `json.loads`
+    gives it, with Decimals, and gives the value; a ValueError refuses the row. Keys that no other
+    attribute has stay in `extra`."""
     return _Derived(made)
 
 
