@@ -30,7 +30,8 @@ from coincall_fast import (
     UnknownMessage,
     errors,
 )
-from venue_messages import GATE, fed, printed, seen
+from coincall_fast.wire import GATE
+from venue_messages import fed, printed, seen
 
 SYMBOL = "BTC_USDT-20230630-30000-C"
 

@@ -24,8 +24,8 @@ from coincall_fast import (
     errors,
 )
 from coincall_fast.records import number, spelled
-from coincall_fast.wire import BYBIT
-from venue_messages import GATE, fed, printed
+from coincall_fast.wire import BYBIT, GATE
+from venue_messages import fed, printed
 
 DIGITS = st.text("0123456789", min_size=1, max_size=25)
 

@@ -1,20 +1,11 @@
 """The stores that the tests of other venues' messages feed, and how a message is looked at."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coincall_fast import BookStore, gate_messages
-from coincall_fast.wire import BYBIT, Wire
-
-# What a Gate book looks like is not asked here.
-GATE = replace(
-    BYBIT,
-    channels=("options.book",),
-    envelope=gate_messages.ENVELOPE,
-    other=gate_messages.other,
-)
+from coincall_fast import BookStore
+from coincall_fast.wire import Wire
 
 FRAMES = Path(__file__).parent / "conformance" / "frames.jsonl"
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
-from . import bybit_messages
+from . import bybit_messages, gate_messages
 from .message import (
     Account,
     Fill,
@@ -226,4 +226,6 @@ GATE = Wire(
     },
     level={"p": Role.PRICE, "s": Role.SIZE},
     kinds=("all", "update"),
+    envelope=gate_messages.ENVELOPE,
+    other=gate_messages.other,
 )
