@@ -26,8 +26,11 @@ LAYERS = """
     rest.countdown
     rest.calls  rest.tickets  rest.pages  rest.limits  rest.submitting
     streams.link
+    streams.fetcher
     streams.listeners  streams.connection
-    streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
+    streams.session
+    streams.answers  streams.sequences  streams.repairs  streams.topics
+    streams.dialect  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
     streams.dial
     _book  rest.answers
     wire
@@ -59,7 +62,7 @@ WORLD = """
 MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
     streams.stream streams.player streams.link streams.listeners streams.inbox
-    streams.connection streams.dial streams.recorder
+    streams.connection streams.dial streams.recorder streams.fetcher
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
     rest.submitting rest.deadman rest.countdown rest.guard_process rest.limits
     guardian connecting tls reading
