@@ -18,7 +18,7 @@ LAYERS = """
     __main__
     cli  pytest_plugin
     __init__
-    coincall
+    coincall  bybit
     guardian
     streams.stream  streams.player  rest.client
     rest.options  rest.futures  rest.account  rest.deadman
