@@ -18,7 +18,7 @@ LAYERS = """
     __main__
     cli  pytest_plugin
     __init__
-    coincall  bybit
+    coincall  bybit  gate
     guardian
     streams.stream  streams.player  rest.client
     rest.options  rest.futures  rest.account  rest.deadman
