@@ -18,7 +18,7 @@ LAYERS = """
     __main__
     cli  pytest_plugin
     __init__
-    coincall
+    coincall  bybit  gate
     guardian
     streams.stream  streams.player  rest.client
     rest.options  rest.futures  rest.account  rest.deadman
@@ -29,8 +29,11 @@ LAYERS = """
     tracking.reconciler
     tracking.tracker
     streams.link
+    streams.fetcher
     streams.listeners  streams.connection
-    streams.session  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
+    streams.session
+    streams.answers  streams.sequences  streams.repairs  streams.topics
+    streams.dialect  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
     streams.dial
     tracking.register  tracking.rules
     tracking.events  tracking.net
@@ -67,7 +70,7 @@ MAY_TOUCH_WORLD = {"cli", "sim"} | set(
     """
     streams.stream streams.player streams.link streams.listeners streams.inbox
     tracking.reconciler tracking.tracker
-    streams.connection streams.dial streams.recorder
+    streams.connection streams.dial streams.recorder streams.fetcher
     rest.client rest.trading rest.calls rest.http rest.direct rest.connection rest.exchange
     rest.submitting rest.deadman rest.countdown rest.guard_process rest.limits
     rest.ids rest.sightings rest.inquiry rest.watch guardian connecting tls reading

@@ -77,7 +77,7 @@ class TestMainJob:
             tickers = listen(stream, Channel.TICKER)
             until(lambda: {t.symbol for _, t in tickers} == set(symbols[2:5]), "their tickers")
             for link in stream._links["options"]:
-                held = {topic.data_type: set(held) for topic, held in link.session._topics.items()}
+                held = {topic.data_type: set(held) for topic, held in link.session._topics}
                 assert held.get("bsInfo", set()) <= held["orderBook"]
             stream._links["options"][1].stop()
             gone = {book.symbol for book in stream._links["options"][1].session.books()}

@@ -12,7 +12,9 @@ from coincall_fast.sim import Exchange
 DOC = (Path(__file__).parent.parent / "docs" / "unverified.md").read_text(encoding="utf-8")
 SIM, _, CLIENT = DOC.partition("# What the client assumes")
 PLACES = [row.split(" | ")[-1] for row in SIM.splitlines() if row.startswith("| ")]
-CLIENT_PLACES = sorted(set(re.findall(r"`((?:streams|rest|coincall|wire|model)\.[\w.]+)", CLIENT)))
+CLIENT_PLACES = sorted(
+    set(re.findall(r"`((?:streams|rest|coincall|bybit|gate|wire|model)\.[\w.]+)", CLIENT))
+)
 # What is no alternative of the venue's, but where, when and for whom it runs.
 OURS = {"seed", "host", "port", "api_key", "api_secret", "permissions", "cash", "edition", "flow"}
 OURS |= {"expiries", "speed", "start_ms", "clock_offset_ms", "faults"}

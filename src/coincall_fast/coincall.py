@@ -13,11 +13,13 @@ from ._book import BookStore, decode, decode_into
 from ._message import decode_rest
 from .environment import credentials, hosts
 from .errors import AuthError, ClockError, UsageError, VenueError
-from .message import Ack
+from .message import Ack, Heartbeat, Message
 from .model import Channel
 from .rest.client import Client, Timeout
 from .rest.codes import CODES
 from .signing import Credentials, Hidden
+from .streams.dialect import About, Reply, Request
+from .streams.dialect import Dialect as _Dialect
 from .streams.player import Replay
 from .streams.stream import Stream as _Stream
 from .wire import COINCALL as WIRE
@@ -50,16 +52,17 @@ _NAMES: dict[int | None, tuple[str, ...]] = {
 }
 
 
-class Dialect:
+class Dialect(_Dialect):
     """How Coincall spells what a stream says."""
 
-    products: tuple[str, ...] = (OPTIONS, FUTURES)
-    heartbeat = '{"action":"heartbeat"}'
-    book_type = "orderBook"
+    venue = "coincall"
+    wire = WIRE
+    products = (OPTIONS, FUTURES)
+    book_types = frozenset({"orderBook"})
     # The page of today signs "apiKey=", that of 2023 "uuid="; both were seen to work (section 1.2).
-    spellings: tuple[str, ...] = ("apiKey", "uuid")
+    spellings = ("apiKey", "uuid")
     # The snapshots of positions, a second apart, may leave out those that have been closed.
-    private: tuple[str, ...] = (
+    private = (
         Channel.ORDERS,
         Channel.FILLS,
         Channel.POSITIONS,
@@ -79,8 +82,11 @@ class Dialect:
         return found
 
     def ws_url(self, env: str | None) -> str:
-        """The base of the stream addresses, without the product."""
         return hosts(env).ws
+
+    def signed(self, url: str, keys: Credentials | None, ts_ms: int, spelling: str) -> str:
+        assert keys is not None
+        return keys.ws_url(url, ts_ms, spelling)
 
     def symbols_per_request(self, product: str, data_type: str) -> int:
         row = self._row(product, data_type)
@@ -101,19 +107,30 @@ class Dialect:
         product = OPTIONS if _OPTION.fullmatch(symbol) else FUTURES
         return {product: having[product]}
 
-    def names_of(self, dt: int | None) -> tuple[str, ...]:
-        """The names under which a frame's channel may be listened to."""
-        return _NAMES.get(dt, ())
+    def names_of(self, message: Message) -> tuple[str, ...]:
+        return _NAMES.get(message.dt, ())
 
     def is_name(self, name: str) -> bool:
-        """Whether frames ever come under this name."""
         return any(name in names for names in _NAMES.values())
 
     def looks_like_a_book(self, frame: bytes) -> bool:
         return b'"asks"' in frame or b'"bids"' in frame
 
-    def refusal(self, ack: Ack) -> AuthError | None:
-        code = str(ack.detail.get("code", ack.detail.get("c")))
+    def heartbeat(self, wall_ms: int) -> str:
+        return '{"action":"heartbeat"}'
+
+    def reply(self, message: Message) -> Reply | None:
+        if isinstance(message, Heartbeat):
+            return Reply(ok=True, about=About.PULSE)
+        if not isinstance(message, Ack):
+            return None
+        said = str(message.detail)
+        final = None if message.action is not None else self._refusal(message.detail)
+        return Reply(message.ok, action=message.action, said=said, final=final)
+
+    def _refusal(self, detail: Mapping[str, Any]) -> AuthError | None:
+        """What an answer that names no action says of key, signature or timestamp, if it does."""
+        code = str(detail.get("code", detail.get("c")))
         if not code.isdecimal() or code in _NOT_PERMITTED:
             return None
         kind, text = CODES.get(int(code[:9]), (VenueError, ""))
@@ -125,16 +142,15 @@ class Dialect:
         rows = (row for row in WIRE.rows if (row.product, row.data_type) == (product, data_type))
         return next(rows, None)
 
-    def request(
-        self, action: str, data_type: str, symbols: tuple[str, ...], payload: Mapping[str, Any]
-    ) -> str:
-        content = dict(payload)
-        if symbols:
+    def request(self, request: Request, keys: Credentials | None, wall_ms: int) -> str:
+        content = dict(request.payload)
+        if request.symbols:
+            symbols = request.symbols
             content["symbol"] = symbols[0] if len(symbols) == 1 else list(symbols)
         body: dict[str, Any] = {
             # Section 3.1: the lower-case spelling is not known to be honoured.
-            "action": "unSubscribe" if action == "unsubscribe" else action,
-            "dataType": data_type,
+            "action": "unSubscribe" if request.action == "unsubscribe" else request.action,
+            "dataType": request.data_type,
         }
         if content:
             body["payload"] = content
@@ -154,7 +170,7 @@ class Stream(_Stream):
     product are shared out among as many connections. `proxy` is ``http://user:password@host:port``.
     """
 
-    dialect = Dialect()
+    dialect_type = Dialect
 
 
 def replay(

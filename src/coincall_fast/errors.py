@@ -104,10 +104,11 @@ class SymbolMismatch(CoincallFastError):
 
 
 class GapError(CoincallFastError):
-    """A change does not follow the version that a book holds; a whole book is needed now.
+    """A change does not follow the version that is held; a whole book is needed now.
 
     ``symbol`` says which book, ``expected`` the version that had to come, ``None`` where the book
-    holds none. ``first`` to ``last`` are what came.
+    holds none. ``first`` to ``last`` are what came. Of messages that are numbered, ``symbol`` is
+    their channel.
     """
 
     def __init__(self, symbol: str, expected: int | None, first: int, last: int) -> None:
@@ -120,7 +121,7 @@ class GapError(CoincallFastError):
     def __str__(self) -> str:
         came = str(self.last) if self.first == self.last else f"{self.first} to {self.last}"
         held = "holds no version" if self.expected is None else f"expects {self.expected}"
-        return f"the book of {self.symbol} {held}: {came} does not follow"
+        return f"{self.symbol} {held}: {came} does not follow"
 
 
 class StaleError(CoincallFastError):

@@ -1,8 +1,9 @@
-"""What Coincall signs, and how: pure functions of their arguments.
+"""What the venues sign, and how: pure functions of their arguments.
 
-Rules: protocol page, section 1.1 (REST) and 1.2 (WebSocket); seeds 000 and 003, Signature. The
-secret is the text as given, and the digest upper-case hex: the "Base64" of the seeds' prose was an
-error of theirs.
+Rules of Coincall: protocol page, section 1.1 (REST) and 1.2 (WebSocket); seeds 000 and 003,
+Signature. The secret is the text as given, and the digest upper-case hex: the "Base64" of the
+seeds' prose was an error of theirs. Of Bybit: seed 002, Authentication. Of Gate: seed 004,
+Authentication, and the protocol page, section 2.2. Theirs are lower-case hex.
 """
 
 import hashlib
@@ -19,7 +20,9 @@ from .errors import UsageError
 __all__ = [
     "Credentials",
     "Hidden",
+    "bybit_signature",
     "canonical",
+    "gate_signature",
     "json_text",
     "rest_prehash",
     "sign",
@@ -89,6 +92,18 @@ def ws_url(
         raise UsageError(f"prehash_key is 'apiKey' or 'uuid', not {prehash_key!r}")
     signature = sign(api_secret, f"GET/users/self/verify?{prehash_key}={api_key}&ts={ts_ms}")
     return f"{base_url}?code=10&uuid={api_key}&ts={ts_ms}&sign={signature}&apiKey={api_key}"
+
+
+def bybit_signature(api_secret: str, expires_ms: int) -> str:
+    """What logs in to Bybit's private streams until `expires_ms`, which is of the future."""
+    prehash = f"GET/realtime{expires_ms}"
+    return hmac.digest(api_secret.encode(), prehash.encode(), hashlib.sha256).hex()
+
+
+def gate_signature(api_secret: str, channel: str, event: str, time_s: int) -> str:
+    """What one request on Gate's streams is signed with; `time_s` is that of the request itself."""
+    prehash = f"channel={channel}&event={event}&time={time_s}"
+    return hmac.digest(api_secret.encode(), prehash.encode(), hashlib.sha512).hex()
 
 
 def json_text(value: object) -> str:
@@ -198,6 +213,14 @@ class Credentials:
     def ws_url(self, base_url: str, ts_ms: int, prehash_key: str) -> str:
         """`ws_url`, signed with these."""
         return ws_url(base_url, self.key, self._secret, ts_ms, prehash_key)
+
+    def bybit_signature(self, expires_ms: int) -> str:
+        """`bybit_signature`, of these."""
+        return bybit_signature(self._secret, expires_ms)
+
+    def gate_signature(self, channel: str, event: str, time_s: int) -> str:
+        """`gate_signature`, of these."""
+        return gate_signature(self._secret, channel, event, time_s)
 
     def __repr__(self) -> str:
         return f"<Credentials {self.key[:4]}…>"

@@ -66,14 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=live.demo)
 
     watch = commands.add_parser(
-        "watch", help="live books from Coincall; keys from COINCALL_API_KEY and COINCALL_API_SECRET"
+        "watch", help="live books from a venue; keys from COINCALL_API_KEY and COINCALL_API_SECRET"
     )
+    _choose_venue(watch)
     _add_venue(watch)
     _add_view(watch, "BTCUSD and ETHUSD")
     watch.set_defaults(run=live.watch)
 
     record = commands.add_parser(
-        "record", help="write what Coincall sends into a file, until stopped"
+        "record", help="write what a venue sends into a file, until stopped"
     )
     record.add_argument("path", help="a new file, or a recording that is to be continued")
     record.add_argument("symbols", nargs="+", metavar="SYMBOL", help="apart or by commas")
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     record.add_argument("--sim", action="store_true", help="from a simulated exchange; no keys")
     record.add_argument("--seed", type=int, default=0, help="its market")
+    _choose_venue(record)
     _add_venue(record)
     record.add_argument("--seconds", type=_positive, metavar="N", help="end after N seconds")
     record.add_argument("--json", action="store_true", help="one JSON document a line")
@@ -153,8 +155,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _choose_venue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--venue",
+        choices=tuple(live.VENUES),
+        default="coincall",
+        help="default: coincall; the books of the others need no keys",
+    )
+    parser.add_argument("--edition", help="of Bybit's interface: v5 (default) or v1")
+    parser.add_argument("--rest-url", help="another address of Gate's REST, where books begin")
+
+
 def _add_venue(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--env", choices=("prod", "beta"), help="default: COINCALL_ENV, else prod")
+    parser.add_argument(
+        "--env",
+        choices=("prod", "beta", "testnet"),
+        help="beta is Coincall's, testnet the others'; default: COINCALL_ENV, else prod",
+    )
     parser.add_argument("--ws-url", help="another base address, without the product")
 
 

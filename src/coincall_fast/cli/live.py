@@ -7,12 +7,16 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 
-from ..coincall import Channel, Dialect, Stream
+from .. import bybit, coincall, gate
+from ..coincall import Channel, Dialect
 from ..errors import AuthError, CoincallFastError, TransportError, UsageError
+from ..streams.stream import Stream
 from .board import Board
 from .screen import Json, Plain, Screen, View
 
-__all__ = ["OPEN_S", "demo", "from_exchange", "from_venue", "split", "watch"]
+__all__ = ["OPEN_S", "VENUES", "demo", "from_exchange", "from_venue", "split", "watch"]
+
+VENUES = {"coincall": coincall, "bybit": bybit, "gate": gate}
 
 OPEN_S = 15.0  # a connection that has not come about by then is a failure
 
@@ -25,7 +29,11 @@ def demo(asked: argparse.Namespace) -> None:
 
 def watch(asked: argparse.Namespace) -> None:
     """The same against the venue, with keys from the environment."""
-    symbols = _symbols(asked) or ["BTCUSD", "ETHUSD"]
+    symbols = _symbols(asked)
+    if not symbols and asked.venue == "coincall":
+        symbols = ["BTCUSD", "ETHUSD"]
+    if not symbols:
+        raise UsageError(f"{asked.venue} has options only: name some with --symbols")
     _show(asked, symbols, from_venue(asked, symbols))
 
 
@@ -40,7 +48,7 @@ def from_exchange(seed: int, wanted: list[str]) -> Iterator[tuple[Stream, list[s
         for symbol in symbols:
             if symbol not in options and symbol not in futures:
                 raise UsageError(f"the simulated exchange has no {symbol}")
-        stream = Stream(
+        stream = coincall.Stream(
             *_products(symbols),
             api_key=exchange.api_key,
             api_secret=exchange.api_secret,
@@ -50,17 +58,30 @@ def from_exchange(seed: int, wanted: list[str]) -> Iterator[tuple[Stream, list[s
 
 
 def from_venue(asked: argparse.Namespace, symbols: list[str]) -> Stream:
-    """A stream from the venue, whose keys are in the environment."""
+    """A stream from a venue, whose keys are in the environment, where it needs them."""
+    if asked.venue != "coincall":
+        given = {"edition": asked.edition, "rest_url": asked.rest_url}
+        options = {name: value for name, value in given.items() if value}
+        try:
+            stream: Stream = VENUES[asked.venue].Stream(
+                env=asked.env, ws_url=asked.ws_url, **options
+            )
+        except TypeError:
+            raise UsageError(f"{asked.venue} takes no {' or '.join(options)}") from None
+        return stream
+    if asked.edition or asked.rest_url:
+        raise UsageError("coincall takes no edition, and its books no REST")
     if not (os.environ.get("COINCALL_API_KEY") and os.environ.get("COINCALL_API_SECRET")):
         raise AuthError("streams are signed: set COINCALL_API_KEY and COINCALL_API_SECRET")
-    return Stream(*_products(symbols), env=asked.env, ws_url=asked.ws_url)
+    return coincall.Stream(*_products(symbols), env=asked.env, ws_url=asked.ws_url)
 
 
 def _symbols(asked: argparse.Namespace) -> list[str]:
     given = split(asked.symbols or ())
     if asked.levels and len(given) > 1:
         raise UsageError("--levels shows one symbol")
-    return given or (["BTCUSD"] if asked.levels else [])
+    is_elsewhere = getattr(asked, "venue", "coincall") != "coincall"
+    return given or (["BTCUSD"] if asked.levels and not is_elsewhere else [])
 
 
 def split(texts: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from ..errors import AuthError, UsageError
 
 __all__ = ["add_trading", "demand_live", "trading_client"]
 
-_PLAY = {urlsplit(address).hostname for address in HOSTS["beta"]} | {"localhost"}
+_PLAY = {urlsplit(address).hostname for address in HOSTS["coincall"]["beta"]} | {"localhost"}
 
 
 def add_trading(parser: argparse.ArgumentParser) -> None:

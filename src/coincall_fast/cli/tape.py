@@ -8,14 +8,15 @@ from typing import Any
 
 import orjson
 
-from .. import coincall
 from .._book import OrderBook
-from ..coincall import Channel, Stream
+from ..coincall import Channel
 from ..errors import CoincallFastError, RecordingError, TransportError
 from ..streams.player import Replay
 from ..streams.recorder import Recorder
+from ..streams.recording import about
+from ..streams.stream import Stream
 from .board import Row, text_of
-from .live import OPEN_S, from_exchange, from_venue, split
+from .live import OPEN_S, VENUES, from_exchange, from_venue, split
 
 __all__ = ["record", "replay"]
 
@@ -112,7 +113,10 @@ class _Recording:
 
 def replay(asked: argparse.Namespace) -> None:
     """The books of a recording as they come, or as they are in the end; and their fingerprint."""
-    player = coincall.replay(asked.path, speed=asked.speed, skip_damage=asked.skip_damage)
+    venue = VENUES.get(about(asked.path).get("venue", "coincall"))
+    if venue is None:
+        raise RecordingError(f"{asked.path}: a recording of a venue that is not known")
+    player: Replay = venue.replay(asked.path, speed=asked.speed, skip_damage=asked.skip_damage)
     player.on("error", lambda error: print(f"coincall-fast: {error}", file=sys.stderr))
     player.on("damage", lambda damage: print(f"coincall-fast: {damage}", file=sys.stderr))
     began_s = time.monotonic()

@@ -20,6 +20,7 @@ from ..backoff import Backoff
 from ..errors import AuthError, CoincallFastError, TransportError
 from ..reading import reading
 from .connection import Address, Connection, Proxy
+from .fetcher import Fetcher
 from .latency import Latency
 from .listeners import Listeners
 from .session import SECOND_NS, Session
@@ -52,6 +53,8 @@ class Link(threading.Thread):
         spellings: tuple[str, ...],
         sign: Sign,
         on_state: Callable[[], None],
+        fetcher: Fetcher | None = None,
+        is_wanted: bool = True,
     ) -> None:
         super().__init__(name=f"coincall-fast {name}", daemon=True)
         self.track = name
@@ -64,6 +67,8 @@ class Link(threading.Thread):
         self._spellings = spellings
         self._sign = sign
         self._on_state = on_state
+        self._fetcher = fetcher
+        self.is_wanted = is_wanted  # whether anything is to come over it
         self._asks: deque[tuple[str, *tuple[Any, ...]]] = deque()  # calls of the session
         self._stopping = threading.Event()
         self._connection: Connection | None = None
@@ -197,13 +202,15 @@ class Link(threading.Thread):
                 now_ns = time.monotonic_ns()
                 while self._asks:
                     method, *arguments = self._asks.popleft()
-                    getattr(session, method)(*arguments, now_ns)
+                    if (item := getattr(session, method)(*arguments, now_ns)) is not None:
+                        self._listeners.deliver(item)  # a book that was begun
                 if now_ns >= tick_ns:
                     session.tick(now_ns)
                     connection.tick()
                     self._tell_events()
                     tick_ns = now_ns + TICK_NS
-                for text in session.to_send(now_ns):
+                self._fetch()
+                for text in session.to_send(now_ns, time.time_ns() // 1_000_000):
                     connection.send(text)
                 connection.flush()
                 if not connection.has_more:
@@ -251,6 +258,12 @@ class Link(threading.Thread):
                 self._tell_events()
             if now_ns >= until_ns:
                 break
+
+    def _fetch(self) -> None:
+        """Has the bases fetched that have become wanted: that takes longer than frames may wait."""
+        for want in self.session.take_wants():
+            assert self._fetcher is not None
+            self._fetcher.fetch(want, self)
 
     def _tell_events(self) -> None:
         for event in self.session.take_events():

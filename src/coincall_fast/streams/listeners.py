@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from .._book import OrderBook
+from ..message import Message
 from ..model import Channel
 from .inbox import Inbox, Item
 from .session import Event
@@ -21,9 +22,9 @@ Callback = Callable[..., object]
 class Names(Protocol):
     """What a venue calls its channels."""
 
-    book_type: str
+    book_types: frozenset[str]
 
-    def names_of(self, dt: int | None) -> tuple[str, ...]: ...
+    def names_of(self, message: Message) -> tuple[str, ...]: ...
 
 
 class Listeners:
@@ -46,7 +47,7 @@ class Listeners:
         with self._lock:
             others = self._callbacks.get(event, ())
             self._callbacks[event] = (callback, *others) if first else (*others, callback)
-            if event in (Channel.BOOK, self._names.book_type):
+            if event == Channel.BOOK or event in self._names.book_types:
                 self._of_books = (*self._of_books, callback)
 
     @contextmanager
@@ -85,7 +86,7 @@ class Listeners:
             for callback in self._of_books:
                 self._call(callback, Channel.BOOK, item)
         else:
-            for name in self._names.names_of(item.dt):
+            for name in self._names.names_of(item):
                 self._call_all(name, item)
         for inbox in self._inboxes:
             inbox.put(item)

@@ -45,7 +45,7 @@ class Replay:
     ) -> None:
         if speed is not None and not speed > 0:
             raise UsageError(f"a speed is more than 0, not {speed}")
-        self.store = BookStore() if store is None else store
+        self.store = BookStore(wire=dialect.wire) if store is None else store
         self.fingerprint = Fingerprint()
         self.now_ns = 0
         self.wall_ms = 0
@@ -118,6 +118,7 @@ class Replay:
         kind, product, _, now_ns, self.wall_ms, payload = record
         self.is_complete = kind is Kind.END
         if kind is Kind.BEGIN:  # whatever was before has ended, if only by a kill
+            self._check_venue(json.loads(payload))
             for ended, last in self._sessions.items():
                 last.closed(self.now_ns)
                 yield from self._events(ended)
@@ -139,6 +140,9 @@ class Replay:
                     self._call("error", error)
                 else:
                     yield from self._items(item)
+            case Kind.BASE:
+                symbol, _, body = payload.partition(b"\n")
+                yield from self._items(session.begin(symbol.decode(), body, now_ns, self.wall_ms))
             case Kind.TICK:
                 try:
                     session.tick(now_ns)
@@ -157,6 +161,13 @@ class Replay:
             case Kind.GAP:
                 yield from self._lost(product, now_ns)
         yield from self._events(product)
+
+    def _check_venue(self, said: Any) -> None:
+        venue = said.get("venue", "coincall") if isinstance(said, dict) else "coincall"
+        if venue != self._dialect.venue:
+            raise RecordingError(
+                f"{os.fspath(self._path)}: a recording of {venue}, and not of {self._dialect.venue}"
+            )
 
     def _session(self, product: str) -> Session:
         session = self._sessions.get(product)

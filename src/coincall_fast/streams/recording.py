@@ -5,16 +5,17 @@ a process that is killed leaves whole records and at most the beginning of one m
 told from damage. docs/recording.md has the layout byte by byte, for whoever reads it without this.
 """
 
+import json
 import os
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 from ..errors import RecordingError
 
-__all__ = ["FILE_HEADER", "Damage", "Kind", "Reader", "Record", "encode"]
+__all__ = ["FILE_HEADER", "Damage", "Kind", "Reader", "Record", "about", "encode"]
 
 VERSION = 1
 _NAME = b"\xf5coincall-fast\n"  # no UTF-8 text begins so
@@ -43,6 +44,7 @@ class Kind(IntEnum):
     UNSUBSCRIBE = 9  # ... and no longer
     GAP = 10  # frames are missing here: JSON of how many, and since when
     NOTE = 11  # the user's own words
+    BASE = 12  # a whole book from elsewhere: its symbol, a line feed, and the body
 
 
 class Record(NamedTuple):
@@ -100,6 +102,19 @@ class _Header(NamedTuple):
     @property
     def body_size(self) -> int:
         return self.product_size + self.payload_size
+
+
+def about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the recorder of a file said of it when it began; nothing where that is damaged.
+
+    Raises RecordingError for a file that is no recording.
+    """
+    with open(path, "rb") as file:
+        first = next(iter(Reader(file)), None)
+    if not isinstance(first, Record) or first.kind is not Kind.BEGIN:
+        return {}
+    said = json.loads(first.payload)
+    return said if isinstance(said, dict) else {}
 
 
 class Reader:

@@ -10,24 +10,25 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from .._book import BookStore
 from ..errors import TransportError, UsageError
 from ..message import Message, Order
 from ..model import Channel
-from ..signing import Credentials, Hidden
+from ..signing import Hidden
 from ..steps import Step
 from ..tracking.reconciler import Reconciler
 from ..tracking.tracker import OrderTracker
-from . import listeners, session
 from .connection import Address, Proxy
+from .dialect import Dialect, Request
+from .fetcher import Fetcher
 from .inbox import Item
 from .latency import Latency
 from .link import Link
 from .listeners import Listeners
 from .recorder import Recorder
-from .session import Session
+from .session import LastUpdate, Session
 
 __all__ = ["Stream"]
 
@@ -35,22 +36,6 @@ log = logging.getLogger("coincall_fast")
 
 EVENTS = ("gap", "stale", "error", "state")
 OWN = (Channel.ORDERS, Channel.FILLS, Channel.POSITIONS, Channel.ACCOUNT)
-
-
-class Dialect(session.Dialect, listeners.Names, Protocol):
-    """What else a stream asks a venue: who we are, where it is, and what it calls things."""
-
-    products: tuple[str, ...]
-    spellings: tuple[str, ...]
-    private: tuple[str, ...]  # the channels of one's own orders, positions and balances
-
-    def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials: ...
-
-    def ws_url(self, env: str | None) -> str: ...
-
-    def data_types(self, channel: str, symbol: str | None) -> dict[str, str]: ...
-
-    def is_name(self, name: str) -> bool: ...
 
 
 class Trader(Protocol):
@@ -72,7 +57,7 @@ class Stream:
     included. In a child process after a fork it is closed.
     """
 
-    dialect: Dialect
+    dialect_type: ClassVar[type[Dialect]]
 
     def __init__(
         self,
@@ -85,12 +70,14 @@ class Stream:
         stale_after_ms: int | None = 5_000,
         sockets: int = 1,
         proxy: str | None = None,
+        **venue: Any,
     ) -> None:
         # First of all, so that no error shows them among its frame's locals.
         given = Hidden(api_key=api_key or "", api_secret=api_secret or "", proxy=proxy or "")
         del api_key, api_secret, proxy
         through = Proxy(given["proxy"]) if given["proxy"] else None
         del given["proxy"]
+        self.dialect = self.dialect_type(**venue)
         chosen = tuple(dict.fromkeys(products or self.dialect.products))
         for product in chosen:
             if product not in self.dialect.products:
@@ -98,7 +85,7 @@ class Stream:
         if sockets < 1:
             raise UsageError("a product has at least one socket")
         self.products = chosen
-        self.store = BookStore() if store is None else store
+        self.store = BookStore(wire=self.dialect.wire) if store is None else store
         self.latency = Latency()
         self._credentials = self.dialect.credentials(**given)
         self._listeners = Listeners(self.dialect)
@@ -107,34 +94,48 @@ class Stream:
         self._states: deque[str] = deque()  # to be told, by one thread at a time, in order
         self._is_telling = False
         self._homes: dict[tuple[str, str], Link] = {}  # of symbols, by product
+        self._book_types: dict[str, str] = {}  # of symbols: they have one book each
         self._recorder: Recorder | None = None
         self._tracker: OrderTracker | None = None
         self._reconciler: Reconciler | None = None
         self._client: Trader | None = None  # that is told of orders
+        rest_url = self.dialect.rest_url(env)
+        self._fetcher = Fetcher(rest_url, self.dialect.venue) if rest_url else None
+        self._is_started = False
         base = (ws_url or self.dialect.ws_url(env)).rstrip("/")
         stale_after_ns = None if stale_after_ms is None else stale_after_ms * 1_000_000
-        self._links = {
-            product: [
-                Link(
-                    product if number == 0 else f"{product} {number + 1}",
-                    Address.parse(f"{base}/{product}"),
-                    through,
-                    Session(self.dialect, product, self.store, stale_after_ns=stale_after_ns),
-                    self._listeners,
-                    self.latency,
-                    spellings=self.dialect.spellings,
-                    sign=self._signed,
-                    on_state=self._tell_state,
-                )
-                for number in range(sockets)
-            ]
-            for product in chosen
-        }
+        made: dict[str, list[Link]] = {}
+        for product in chosen:
+            for place, line in enumerate(self.dialect.lines(product)):
+                made[line] = [
+                    Link(
+                        line if number == 0 else f"{line} {number + 1}",
+                        Address.parse(f"{base}{self.dialect.path(line)}"),
+                        through,
+                        Session(
+                            self.dialect,
+                            line,
+                            self.store,
+                            stale_after_ns=stale_after_ns,
+                            keys=self._credentials,
+                        ),
+                        self._listeners,
+                        self.latency,
+                        spellings=self.dialect.spellings,
+                        sign=self._signed,
+                        on_state=self._tell_state,
+                        fetcher=self._fetcher,
+                        is_wanted=place == 0,
+                    )
+                    for number in range(sockets if place == 0 else 1)
+                ]
+        self._links = made
         self._all_links = [link for links in self._links.values() for link in links]
         _streams.add(self)
 
     def _signed(self, url: str, spelling: str) -> str:
-        return self._credentials.ws_url(url, time.time_ns() // 1_000_000, spelling)
+        now_ms = time.time_ns() // 1_000_000
+        return self.dialect.signed(url, self._credentials, now_ms, spelling)
 
     # ---------------------------------------------------------------- life
 
@@ -142,11 +143,15 @@ class Stream:
         """Begins to dial, unless it has begun already; returns at once."""
         if self._listeners.is_closed:
             raise UsageError("a closed stream is not started again")
-        with self._lock:  # two threads may start it
-            for link in self._all_links:
-                if link.ident is None:
-                    link.start()
+        self._is_started = True
+        self._start_wanted()
         return self
+
+    def _start_wanted(self) -> None:
+        with self._lock:  # two threads may start them
+            for link in self._all_links:
+                if link.is_wanted and link.ident is None and not self._listeners.is_closed:
+                    link.start()
 
     def close(self) -> None:
         """Ends it for good: within a second every book is invalid and every thread gone.
@@ -155,6 +160,8 @@ class Stream:
         """
         with self._lock:
             self._listeners.is_closed = True
+        if self._fetcher is not None:
+            self._fetcher.close()
         for link in self._all_links:
             link.stop()
         end_s = time.monotonic() + 0.5
@@ -190,12 +197,26 @@ class Stream:
 
         "failed" is final, and `error` says why: the venue refused the keys.
         """
-        states = [link.state for link in self._all_links]
+        states = [link.state for link in self._all_links if link.is_wanted]
         if "failed" in states:
             return "failed"
         if self._listeners.is_closed:
             return "closed"
         return next(state for state in ("closed", "new", "connecting", "open") if state in states)
+
+    @property
+    def last_updates(self) -> dict[str, LastUpdate]:
+        """By the venue's name of each channel, when it last had something to say.
+
+        A venue sends nothing again after a lost connection ("gap"): what a channel of the account
+        may have missed is what has happened since then. Books know it themselves.
+        """
+        found: dict[str, LastUpdate] = {}
+        for link in self._all_links:
+            for channel, last in list(link.session.last.items()):
+                if channel not in found or last.recv_ns > found[channel].recv_ns:
+                    found[channel] = last
+        return found
 
     def wait_open(self, timeout_s: float) -> None:
         """Blocks until every connection is open; raises what went wrong, or TransportError."""
@@ -249,15 +270,40 @@ class Stream:
                     links = [self._home(product, symbol)]
                 else:  # a whole channel: there is nothing to spread, but perhaps much to give up
                     links = self._links[product][: 1 if action == "subscribe" else None]
+                if self.dialect.is_private(data_types[product]):
+                    if self._credentials is None:
+                        raise UsageError(f"{data_types[product]} is private, and there are no keys")
+                    links = self._links[product][:1]
                 for link in links:
                     held = wanted.setdefault((link, data_types[product]), [])
                     held += [] if symbol is None else [symbol]
-        for (link, data_type), held in wanted.items():
+        for (_, data_type), held in wanted.items():
             try:  # what cannot be written is refused here, not on the link's thread
-                self.dialect.request(action, data_type, tuple(held), payload)
+                self.dialect.request(Request(action, data_type, tuple(held), payload), None, 0)
             except (TypeError, ValueError) as error:
                 raise UsageError(f"no payload: {error}") from None
+        for (_, data_type), held in wanted.items():
+            self._one_book_each(action, data_type, held)
+        for (link, data_type), held in wanted.items():
+            link.is_wanted = True
             link.ask(action, data_type, tuple(held), payload)
+        if self._is_started:
+            self._start_wanted()
+
+    def _one_book_each(self, action: str, data_type: str, symbols: list[str]) -> None:
+        """Two channels of one book would be mixed up in it. Raises UsageError."""
+        if data_type not in self.dialect.book_types:
+            return
+        with self._lock:
+            for symbol in symbols:
+                other = self._book_types.get(symbol, data_type)
+                if action == "subscribe" and other != data_type:
+                    raise UsageError(f"the book of {symbol} comes by {other} already")
+            for symbol in symbols or list(self._book_types):
+                if action == "subscribe":
+                    self._book_types[symbol] = data_type
+                elif self._book_types.get(symbol) == data_type:
+                    del self._book_types[symbol]
 
     def _home(self, product: str, symbol: str) -> Link:
         """The link of a symbol, with all its channels: the one that had the fewest at first."""
@@ -294,7 +340,10 @@ class Stream:
             raise UsageError("the stream is closed")
         if self._recorder is not None and not self._recorder.has_ended:
             raise UsageError("the stream is being recorded already")
-        self._recorder = Recorder(path, {"products": [*self.products]}, self._report)
+        about = {"venue": self.dialect.venue, "products": [*self.products]}
+        if self.dialect.edition:
+            about["edition"] = self.dialect.edition
+        self._recorder = Recorder(path, about, self._report)
         for link in self._all_links:
             link.ask("record", self._recorder.track(link.track))
         return self._recorder
@@ -422,6 +471,8 @@ def _abandon_in_child() -> None:
             stream._tracker.orphan()
         for link in stream._all_links:
             link.orphan()
+        if stream._fetcher is not None:
+            stream._fetcher.orphan()
         for book in stream.store.values():
             book.clear()
 

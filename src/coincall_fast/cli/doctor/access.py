@@ -130,13 +130,14 @@ class Access:
 
     def _beat_ms(self, line: Line) -> float:
         begin_ns = time.monotonic_ns()
-        line.send(self.dialect.heartbeat)
+        line.send(self.dialect.heartbeat(0))
         for came in line.all(PATIENCE_S):
             said = decode(came.frame)
             if isinstance(said, Heartbeat):
                 return (came.ns - begin_ns) / 1e6
-            if isinstance(said, Ack) and (refusal := self.dialect.refusal(said)):
-                raise refusal
+            reply = self.dialect.reply(said) if isinstance(said, Ack) else None
+            if reply is not None and reply.final is not None:
+                raise reply.final
         raise TransportError("no answer to a heartbeat")
 
 

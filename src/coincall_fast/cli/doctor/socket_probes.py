@@ -113,14 +113,14 @@ def wrong_in_a_list(venue: Sounding) -> Found:
 
 
 def lower_unsubscribe(venue: Sounding) -> Found:
-    wanted: tuple[str, tuple[str, ...], dict[str, str]] = ("orderBook", (PERPETUAL,), {})
-    lower = venue.dialect.request("unsubscribe", *wanted).replace("unSubscribe", "unsubscribe")
+    usual = venue.asking("unsubscribe", "orderBook", (PERPETUAL,))
+    lower = usual.replace("unSubscribe", "unsubscribe")
     with venue.open("futures") as line:
-        line.send(venue.dialect.request("subscribe", *wanted))
+        line.send(venue.asking("subscribe", "orderBook", (PERPETUAL,)))
         if not any(is_book(parsed(came.frame)) for came in line.all(sounding.ANSWER_S)):
             return Found("not seen", "no book came at all")
         line.send(lower)
-        line.send(venue.dialect.heartbeat)  # which is answered after it
+        line.send(venue.dialect.heartbeat(0))  # which is answered after it
         answer = None
         for came in line.all(sounding.ANSWER_S):
             row = parsed(came.frame)

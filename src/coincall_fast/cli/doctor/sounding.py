@@ -5,8 +5,9 @@ What several questions want to see is looked at once and kept. Everything only r
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,6 +17,7 @@ from ..._wire import Opcode, masked
 from ...coincall import Client
 from ...errors import AuthError, TransportError
 from ...signing import Credentials
+from ...streams.dialect import Request
 from .access import Access
 from .line import Came, Line
 
@@ -81,7 +83,7 @@ class Sounding:
         """Whether an address that is signed so opens a socket: "in", or how it is refused."""
         try:
             with Line(f"{self._ws_url}/{product}", sign) as line:
-                line.send(self.dialect.heartbeat)
+                line.send(self.dialect.heartbeat(0))
                 came = line.take(ANSWER_S)
                 if came is None:
                     return Found("silence", "an upgrade, and no answer to a heartbeat")
@@ -106,11 +108,21 @@ class Sounding:
     def open(self, product: str) -> Line:
         return Line(f"{self._ws_url}/{product}", self.signed())
 
+    def asking(
+        self,
+        action: str,
+        data_type: str,
+        symbols: tuple[str, ...] = (),
+        payload: Mapping[str, Any] = MappingProxyType({}),
+    ) -> str:
+        """The text of a request."""
+        return self.dialect.request(Request(action, data_type, symbols, payload), None, 0)
+
     def told(
         self, product: str, action: str, data_type: str, symbols: tuple[str, ...], **how: Any
     ) -> list[Came]:
         """What comes on a new socket after a request; `how` is as for `said`."""
-        return self.said(product, self.dialect.request(action, data_type, symbols, {}), **how)
+        return self.said(product, self.asking(action, data_type, symbols), **how)
 
     def said(
         self, product: str, *texts: str, enough: Enough = bool, then_s: float = 0.0
@@ -197,7 +209,7 @@ class Sounding:
     def books(self) -> dict[str, list[Came]]:
         """Book frames of some seconds by symbol: the perpetual, and options near and far."""
         chosen = (*self.options[:3], *self.options[-5:])
-        asks = [self.dialect.request("subscribe", "orderBook", (symbol,), {}) for symbol in chosen]
+        asks = [self.asking("subscribe", "orderBook", (symbol,)) for symbol in chosen]
         came = self.told(
             "futures", "subscribe", "orderBook", (PERPETUAL,), then_s=BOOKS_S
         ) + self.said("options", *asks, then_s=BOOKS_S)
@@ -247,7 +259,7 @@ class Sounding:
                 wanted[market.product, "position"] = {}
         found: dict[str, dict[str, Any] | None] = {}
         for (product, data_type), payload in wanted.items():
-            text = self.dialect.request("subscribe", data_type, (), payload)
+            text = self.asking("subscribe", data_type, (), payload)
             came = self.said(product, text, enough=lambda rows: "d" in rows[-1])
             rows = [row for row in map(parsed, (one.frame for one in came)) if "d" in row]
             found[f"{product} {data_type}"] = rows[0] if rows else None
