@@ -33,7 +33,7 @@ def connected(
 
 def cancel(client: Client) -> None:
     """A write, sent once."""
-    client.futures.cancel_all_once("BTCUSD", end_s=time.monotonic() + 60)
+    client.futures._cancel_all_once("BTCUSD", end_s=time.monotonic() + 60)
 
 
 def answering(*answers: Raw) -> Callable[[Asked], Raw]:

@@ -25,6 +25,7 @@ from coincall_fast import (
 from coincall_fast.rest.futures import Futures
 from coincall_fast.rest.inquiry import Desk
 from coincall_fast.rest.options import Options
+from coincall_fast.rest.outcomes import Pace, Placing, Question, Verdict
 from coincall_fast.rest.sightings import Sightings, Steps
 from coincall_fast.rest.watch import Watch
 from truth_venue import CANCELED, OPEN, Truth, TruthVenue
@@ -274,3 +275,52 @@ def test_what_comes_after_its_window_is_cancelled(seed: int) -> None:
     assert seen["late"] > 10
     assert not trader.sightings.is_watching  # all of it has an end
     assert CANCELED in {truth.state for truth in trader.venue.orders.values()}
+
+
+def placing(window_s: float = 4.5) -> Placing:
+    asked = Order(client_order_id=5, symbol=SYMBOL, side=1)
+    return Placing(asked, horizon_ms=4500, horizon_s=window_s, now_s=0.0, pace=Pace())
+
+
+def look(case: Placing, now_s: float, venue_ms: int | None) -> None:
+    """A look in which there is no such order; without a time, that one was not heard."""
+    for question in case.begin(now_s):
+        if question is not Question.TIME:
+            case.missed(question)
+        elif venue_ms is not None:
+            case.time(venue_ms, now_s)
+    case.end(now_s)
+
+
+def test_the_time_is_the_venues_own() -> None:
+    """Our idea of it decides when to ask, and proves nothing."""
+    case = placing()
+    for now_s, venue_ms in ((4.5, 4000), (4.6, None), (5.1, 4500), (5.2, 4501)):
+        look(case, now_s, venue_ms)
+        assert case.verdict is None
+    look(case, 6.2, None)
+    assert case.verdict is Verdict.NOT_DONE
+
+
+def test_nothing_counts_before_the_window_has_passed() -> None:
+    case = placing()
+    for now_s in (0.2, 0.5, 1.0, 2.0, 4.0, 4.4):
+        assert case.begin(now_s) == (Question.ORDER,)
+        look(case, now_s, 4501)
+        assert case.verdict is None
+    assert case.due_s == 4.5
+
+
+@pytest.mark.parametrize("silent", [Question.ORDER, Question.OPEN, Question.HISTORY])
+def test_absence_is_said_by_all_three(silent: Question) -> None:
+    """And what one has not answered, is asked again, and nothing else."""
+    case = placing()
+    for now_s in range(5, 20):
+        for question in case.begin(now_s):
+            if question is Question.TIME:
+                case.time(10_000, now_s)
+            elif question is not silent:
+                case.missed(question)
+        case.end(now_s)
+        assert case.verdict is None
+    assert case.begin(20) == (silent,)

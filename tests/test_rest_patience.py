@@ -49,7 +49,7 @@ def test_what_cannot_get_better_is_not_repeated() -> None:
 
 
 WRITES: list[Callable[[Client], Any]] = [
-    lambda c: c.futures.cancel_all_once("BTCUSD", end_s=time.monotonic() + 5),
+    lambda c: c.futures._cancel_all_once("BTCUSD", end_s=time.monotonic() + 5),
     lambda c: c.futures.set_leverage("BTCUSD", 3),
     lambda c: c.options.mmp.reset("BTCUSD"),
 ]

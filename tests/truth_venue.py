@@ -113,6 +113,7 @@ class TruthVenue:
         self.push: Callable[[Order], None] = lambda order: None
         self.pushes = 0.5  # how many changes are pushed
         self.lies = 0
+        self.judged: set[str] = set()
         self.asked: dict[str, int] = {}
         self.sent: dict[int, int] = {}  # how often each client order id was sent
 
@@ -331,9 +332,11 @@ class TruthVenue:
         for item in items:
             given = {ours: item[wire] for wire, ours in names.items() if wire in item}
             try:
-                if self.dice.random() < 0.1:
+                # What comes twice is not refused for another reason the second time.
+                chance = 1.0 if str(item) in self.judged else self.dice.random()
+                self.judged.add(str(item))
+                if chance > 0.9 and chance < 1.0:
                     raise OrderRejected("no funds", 10529)
-                chance = self.dice.random()
                 if chance < 0.05:
                     raise Unavailable("Order timed out, please try again later.", 10582)
                 done = self._placed(given) if verb == "place_orders" else self._modified(given)

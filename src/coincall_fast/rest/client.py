@@ -293,7 +293,7 @@ class Client:
                 share_s = _half(end_s)
                 for index in sorted(wanted[market]):
                     try:
-                        market.cancel_all_once(index, end_s=_half(share_s))
+                        market._cancel_all_once(index, end_s=_half(share_s))
                         wanted[market].remove(index)
                     except CoincallFastError as error:  # the others' turn all the same
                         failure = error

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from ..errors import CoincallFastError, DecodeError, UsageError
+from ..errors import CoincallFastError, DecodeError, DuplicateOrder, UsageError
 from ..message import Kline, OptionChain, Order, Ticker
 from .calls import Rest
 from .decimals import Number
@@ -15,7 +15,7 @@ from .instruments import OPTIONS, Instrument, options_of
 from .outcomes import is_unknown
 from .parameters import wired
 from .reports import Delivery, ExpiryEstimate, Protection
-from .tickets import Outcome, as_order, is_done, rows_of, said_id
+from .tickets import Outcome, as_order, failed, is_done, rows_of, said_id
 from .trading import Guard, Trading, outcome
 
 __all__ = ["Mmp", "Options"]
@@ -141,14 +141,14 @@ class Options(Trading):
         if len(rows) != len(items) or None in ids or len(ids) + len(refused) < len(rows):
             self._unread("place_orders", items, f"{len(rows)} answers to {len(items)} orders")
             return
-        if len(rows) == 1 or not ids:  # if all are refused, only the reasons may be another's
-            for attempt, row in zip(items, rows, strict=True):
-                if is_done(row):
-                    self._taken(attempt, items[attempt], said_id(row, *_SAID))
-                else:
-                    self._row_failed("place_orders", attempt, row, is_sure=len(rows) == 1)
+        if len(rows) == 1:
+            ((attempt, fields),) = items.items()
+            if ids:
+                self._taken(attempt, fields, ids.pop())
+            else:
+                self._row_failed("place_orders", attempt, rows[0])
             return
-        left = self._attributed(items, ids)
+        left = self._attributed(items, ids) if ids else list(items)
         if len(left) == len(refused):
             self._refused("place_orders", left, items, rows)
         elif not refused:  # all stand, whichever id is whose
@@ -161,8 +161,8 @@ class Options(Trading):
         """Finds the orders that have these ids, by their client order ids; gives those that are not
         there, or were not seen in time."""
         left = list(items)
-        end_s = self.clock() + self._desk.pace.margin_ms / 1000
-        since_ms = self.now_ms() - SINCE_MS
+        end_s = self._rest.clock() + self._desk.pace.margin_ms / 1000
+        since_ms = self._rest.now_ms() - SINCE_MS
 
         def seen() -> bool:
             for attempt in list(left):
@@ -172,10 +172,10 @@ class Options(Trading):
                         self._taken(attempt, items[attempt], order.order_id)
             return len(left) <= len(items) - len(ids)
 
-        looks = (self.asked_open, partial(self.asked_ended, since_ms))
+        looks = (self._asking.asked_open, partial(self._asking.asked_ended, since_ms))
         for wait_s in self._desk.pace.looks_s:
             for look in looks:
-                if seen() or self.clock() >= end_s:
+                if seen() or self._rest.clock() >= end_s:
                     return left
                 with contextlib.suppress(CoincallFastError):
                     look(end_s)
@@ -209,7 +209,9 @@ class Options(Trading):
 
     def _refused(self, verb: str, attempts: Sequence[Attempt], items: Items, rows: Rows) -> None:
         """These are refused, which is certain; which reason is whose is not, where rows do not say:
-        a refusal that stands in its own place is taken for its own."""
+        a refusal that stands in its own place is taken for its own. If one of them is no refusal
+        but a failure, nobody knows whose it is; and if one says that its id is taken, the request
+        may have come twice, and been refused the second time: then all are unknown."""
         places = {attempt: place for place, attempt in enumerate(items)}
         named = {attempt.order.order_id for attempt in items} - {None}
         reasons = {
@@ -219,8 +221,16 @@ class Options(Trading):
         }
         own = {a: reasons.pop(places[a]) for a in attempts if places[a] in reasons}
         spare = iter(reasons.values())
-        for attempt in attempts:
-            self._row_failed(verb, attempt, own.get(attempt) or next(spare), is_sure=False)
+        mine = {attempt: own.get(attempt) or next(spare) for attempt in attempts}
+        errors = {a: failed(row, self._path(verb), self._rest.hide) for a, row in mine.items()}
+        is_doubtful = len(attempts) > 1 and any(
+            is_unknown(error) or isinstance(error, DuplicateOrder) for error in errors.values()
+        )
+        for attempt, row in mine.items():
+            if is_doubtful:
+                self._desk.unknown(attempt, errors[attempt])
+            else:
+                self._row_failed(verb, attempt, row, is_sure=False)
 
     def _taken(self, attempt: Attempt, fields: Mapping[str, Any], order_id: int | None) -> None:
         self._desk.taken(attempt, as_order(fields, order_id))

@@ -75,7 +75,8 @@ class Trading:
         self, rest: Rest, guard: Guard | None, is_read_only: bool, desk: Callable[[Asked], Desk]
     ) -> None:
         self._rest = rest
-        self._desk = desk(self)
+        self._asking = Asking(self, rest)
+        self._desk = desk(self._asking)
         self._guard = guard
         self._is_read_only = is_read_only
         self._instruments: dict[str, Instrument] = {}  # never changed, but replaced
@@ -342,7 +343,7 @@ class Trading:
         """
         self._repeated("cancel_all", end_s, index=index)
 
-    def cancel_all_once(self, index: str, *, end_s: float) -> None:
+    def _cancel_all_once(self, index: str, *, end_s: float) -> None:
         """The same, by one request: for those who repeat it themselves."""
         self._write("cancel_all", index=index, end_s=end_s)
 
@@ -396,51 +397,6 @@ class Trading:
         else:
             self._desk.taken(attempt, as_order(fields, order_id))
 
-    # ---------------------------------------------------------------- what the desk asks
-
-    @property
-    def window_ms(self) -> int:
-        """How old a write may be when the venue has it."""
-        return self._rest.order_window_ms
-
-    def clock(self) -> float:
-        return self._rest.clock()
-
-    def wait(self, wake: threading.Event, seconds: float) -> bool:
-        return self._rest.wait(wake, seconds)
-
-    def now_ms(self) -> int:
-        return self._rest.now_ms()
-
-    def asked_time(self, end_s: float) -> int:
-        time_ms: int = self._rest.call("time", {}, end_s)
-        return time_ms
-
-    def asked_order(self, order: Order, end_s: float) -> Order:
-        return self._order(dict([id_of(order)]), end_s)
-
-    def asked_open(self, end_s: float) -> list[Order]:
-        return self.open_orders(end_s=end_s)
-
-    def asked_ended(self, since_ms: int, end_s: float) -> list[Order]:
-        """The history, back to then; its pages come newest first."""
-        found: list[Order] = []
-        for order in self._by_cursor(
-            "order_history", "order_id", end_s=end_s, page_size=MOST_IN_A_PAGE
-        ):
-            if order.created_ms is not None and order.created_ms < since_ms:
-                break
-            found.append(self._desk.heard(order))
-            if len(found) > MOST_LOOKED_AT:
-                raise Unavailable(f"more than {MOST_LOOKED_AT} orders since {since_ms}")
-        return found
-
-    def cancelled_again(self, order: Order, end_s: float) -> None:
-        self._write("cancel_order", end_s=end_s, **dict([id_of(order)]))
-
-    def end_order(self, order: Order) -> None:
-        self.cancel_order(**dict([id_of(order)]))
-
     # ---------------------------------------------------------------- what stands and what was
 
     def positions(self) -> list[Position]:
@@ -493,10 +449,10 @@ class Trading:
     ) -> Iterator[Order]:
         """Orders that have ended, the newest first: of the last 24 hours unless told, of 90 days
         at the most. Iterates over all pages, each of them asked for when it is needed."""
-        rows = self._by_cursor(
-            "order_history", "order_id", start_ms=start_ms, end_ms=end_ms, page_size=page_size
-        )
-        return map(self._desk.heard, rows)
+        return self._ended(start_ms=start_ms, end_ms=end_ms, page_size=page_size)
+
+    def _ended(self, **arguments: Any) -> Iterator[Order]:
+        return map(self._desk.heard, self._by_cursor("order_history", "order_id", **arguments))
 
     def trade_history(
         self,
@@ -545,6 +501,46 @@ class Trading:
             failure = Unavailable(f"nothing was sent, since its instrument is not known: {error}")
         failure.is_sent = False
         raise failure
+
+
+class Asking:
+    """What the venue is asked about orders whose outcome nobody knows; an `inquiry.Asked`."""
+
+    def __init__(self, market: Trading, rest: Rest) -> None:
+        self.product = market.product
+        self.window_ms = rest.order_window_ms
+        self.clock = rest.clock
+        self.wait = rest.wait
+        self.now_ms = rest.now_ms
+        self._market = market
+        self._rest = rest
+
+    def asked_time(self, end_s: float) -> int:
+        time_ms: int = self._rest.call("time", {}, end_s)
+        return time_ms
+
+    def asked_order(self, order: Order, end_s: float) -> Order:
+        return self._market._order(dict([id_of(order)]), end_s)
+
+    def asked_open(self, end_s: float) -> list[Order]:
+        return self._market.open_orders(end_s=end_s)
+
+    def asked_ended(self, since_ms: int, end_s: float) -> list[Order]:
+        """The history, back to then; its pages come newest first."""
+        found: list[Order] = []
+        for order in self._market._ended(end_s=end_s, page_size=MOST_IN_A_PAGE):
+            if order.created_ms is not None and order.created_ms < since_ms:
+                break
+            found.append(order)
+            if len(found) > MOST_LOOKED_AT:
+                raise Unavailable(f"more than {MOST_LOOKED_AT} orders since {since_ms}")
+        return found
+
+    def cancelled_again(self, order: Order, end_s: float) -> None:
+        self._market._write("cancel_order", end_s=end_s, **dict([id_of(order)]))
+
+    def end_order(self, order: Order) -> None:
+        self._market.cancel_order(**dict([id_of(order)]))
 
 
 def outcome(attempt: Attempt) -> Outcome:
