@@ -8,10 +8,9 @@ from concurrent.futures import Future
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from own import Own, View, microprice
 from quotes import Limits, Quote, moved, wanted
 
-from coincall_fast import Client, Instrument, Side, Stream
+from coincall_fast import Client, Instrument, Side, Stream, TrackedOrder
 
 __all__ = ["Maker", "Target"]
 
@@ -41,7 +40,7 @@ class Maker:
         self._client = client
         self._stream = stream
         self._targets = targets
-        self._own = Own(stream)
+        self._tracker = stream.orders
         self._settled = dict(positions)  # with what orders that have ended were filled
         self._orders: dict[tuple[str, Side], list[int]] = {}  # client order ids
         self._asked: dict[tuple[str, Side], Future[Any]] = {}
@@ -57,7 +56,7 @@ class Maker:
             orders = {side: self._view(symbol, side) for side in Side}
             position = self.position(symbol)
             book = self._stream.store.get(symbol)
-            fair = float("nan") if book is None else microprice(self._own.net(book))
+            fair = float("nan") if book is None else self._tracker.net(book).microprice
             quotes = wanted(fair, position, target.instrument, target.limits)
             for side in Side:
                 if (symbol, side) not in self._asked:
@@ -76,21 +75,25 @@ class Maker:
         for future in list(self._asked.values()):
             future.exception(timeout=20)
 
-    def _view(self, symbol: str, side: Side) -> list[View]:
-        """The orders of a side that have not ended; those that have go into the position."""
-        views = []
+    def _view(self, symbol: str, side: Side) -> list[TrackedOrder]:
+        """The orders of a side that may still be filled, unknown ones among them; those that have
+        ended go into the position."""
+        product, views = self._targets[symbol].instrument.product, []
         for client_order_id in list(self._orders.get((symbol, side), ())):
-            view = self._own.get(client_order_id)
-            if view.is_open:
+            view = self._tracker.get(product, client_order_id=client_order_id)
+            if view is None:
+                if (symbol, side) not in self._asked:  # it was refused before it could be sent
+                    self._orders[symbol, side].remove(client_order_id)
+            elif view.is_open:
                 views.append(view)
-                continue
-            self._orders[symbol, side].remove(client_order_id)
-            filled = view.filled_qty if side is Side.BUY else -view.filled_qty
-            self._settled[symbol] = self._settled.get(symbol, Decimal(0)) + filled
+            else:
+                self._orders[symbol, side].remove(client_order_id)
+                filled = view.filled_qty if side is Side.BUY else -view.filled_qty
+                self._settled[symbol] = self._settled.get(symbol, Decimal(0)) + filled
         return views
 
     def _approach(
-        self, target: Target, side: Side, orders: list[View], quote: Quote | None
+        self, target: Target, side: Side, orders: list[TrackedOrder], quote: Quote | None
     ) -> None:
         """One request at the most, towards what is wanted."""
         symbol = target.instrument.symbol
@@ -99,7 +102,7 @@ class Maker:
                 self._place(target, side, quote)
             return
         order = orders[0]
-        if order.order_id is None:
+        if order.order_id is None or order.price is None or order.remaining_qty is None:
             return  # the venue has not told of it yet
         if quote is None or order.remaining_qty > quote.qty:
             self._ask("cancel_order", symbol, side, {"order_id": order.order_id})
@@ -109,7 +112,6 @@ class Maker:
 
     def _place(self, target: Target, side: Side, quote: Quote) -> None:
         symbol, client_order_id = target.instrument.symbol, next(self._ids)
-        self._own.placing(client_order_id, symbol, side, quote.price, quote.qty)
         self._orders.setdefault((symbol, side), []).append(client_order_id)
         order = {"symbol": symbol, "side": side, "qty": quote.qty, "price": quote.price}
         ids = {"order_type": "post_only", "client_order_id": client_order_id}
@@ -117,7 +119,6 @@ class Maker:
 
     def _ask(self, verb: str, symbol: str, side: Side, arguments: dict[str, Any]) -> None:
         product = self._targets[symbol].instrument.product
-        client_order_id = arguments.get("client_order_id")
         begin_s = time.monotonic()
 
         def done(future: Future[Any]) -> None:
@@ -125,8 +126,6 @@ class Maker:
             error = future.exception()
             if error is not None:
                 self.failed[type(error).__name__] += 1
-                if client_order_id is not None and not getattr(error, "is_sent", False):
-                    self._own.refused(client_order_id)
             del self._asked[symbol, side]
 
         self.sent[verb] += 1

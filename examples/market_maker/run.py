@@ -123,8 +123,8 @@ def trade(venue: Venue, seconds: float, options: int) -> Report:
     for market in markets:
         ledger.skip(market.trade_history())
     stream.on(Channel.FILLS, ledger.hear)
-    stream.subscribe(Channel.FILLS)
     stream.subscribe(Channel.BOOK, list(wanted))
+    stream.track(client)  # whose orders `stream.orders` knows from now on
     begin_ms = _first_ms(stream)
 
     maker = Maker(client, stream, wanted, before.positions)
