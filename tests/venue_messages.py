@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from coincall_fast import BookStore
-from coincall_fast.wire import Wire
+from coincall_fast.wire import BYBIT, Wire
 
 FRAMES = Path(__file__).parent / "conformance" / "frames.jsonl"
 
@@ -30,3 +30,17 @@ def seen(message: Any) -> dict[str, Any]:
             assert float(digits) == value
             values[name] = format(digits, "f")  # 0E-8 is what was sent as 0.00000000
     return values
+
+
+def bybit(frame: str | bytes | bytearray) -> Any:
+    return fed(BYBIT, frame)
+
+
+def topic(name: str, data: str, more: str = "") -> Any:
+    return bybit(f'{{"topic":"{name}","creationTime":1650000000000{more},"data":{data}}}')
+
+
+def row(name: str, data: str) -> Any:
+    """The one message of a private topic of 2022."""
+    (message,) = topic(name, f'{{"result":[{data}],"version":1,"baseLine":1}}')
+    return message
