@@ -98,7 +98,7 @@ CASES = [
     ),
     get(
         "countdowns",
-        lambda c: c.deadman("BTCUSD", 5000).standing(),
+        lambda c: c.countdowns(),
         "/open/futures/countdown/cancel/get/v1",
         "type=1",
         [{"type": 1, "symbol": "BTCUSD", "countdownTime": 5000}],

@@ -240,7 +240,7 @@ def test_a_dead_mans_switch() -> None:
             switch.beat()
             exchange.skip(50_000)
             assert len(client.futures.open_orders()) == 1
-            assert {(row.product, row.symbol) for row in switch.standing()} == {
+            assert {(row.product, row.symbol) for row in client.countdowns()} == {
                 *((1, "BTCUSD"), (1, "ETHUSD"), (2, "BTCUSD"), (2, "ETHUSD")),
             }
             exchange.skip(61_000)

@@ -6,7 +6,6 @@ from functools import partial
 
 from ..errors import CoincallFastError, OrderRejected, VenueError
 from .calls import Rest
-from .reports import Countdown
 
 __all__ = ["LAPSED", "Countdowns", "is_not_permitted"]
 
@@ -43,13 +42,6 @@ class Countdowns:
         if lapsed := [symbol for symbol in self._symbols if symbol not in heard]:
             what = f"the countdown of {PRODUCTS[product]} has lapsed: {', '.join(lapsed)}"
             raise OrderRejected(what, LAPSED)
-
-    def standing(self) -> list[Countdown]:
-        """The account's countdowns, as the venue has them."""
-        rows: list[Countdown] = []
-        for product in PRODUCTS:
-            rows += self._rest.call("countdowns", {"product": product})
-        return rows
 
     def release(self, end_s: float | None = None) -> None:
         """Takes them back."""

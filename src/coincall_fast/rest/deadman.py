@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol
 from ..errors import CoincallFastError, GuardLost, OrderRejected
 from .calls import refuse_to_block
 from .countdown import LAPSED, together
-from .reports import Countdown
 
 __all__ = ["Deadman", "Keeper", "Late"]
 
@@ -48,7 +47,6 @@ class Keeper(Protocol):
 
     def set(self, end_s: float | None = None) -> None: ...
     def beats(self) -> Mapping[str, Callable[[float], None]]: ...
-    def standing(self) -> list[Countdown]: ...
     def release(self, end_s: float | None = None) -> None: ...
     def abandon(self) -> None: ...
 
@@ -122,10 +120,6 @@ class Deadman:
         refuse_to_block("beat")
         end_s = time.monotonic() + EXIT_S
         together(partial(self._heard, beat, end_s) for beat in self._keeper.beats().values())
-
-    def standing(self) -> list[Countdown]:
-        """The account's countdowns, as the venue has them."""
-        return self._keeper.standing()
 
     def close(self, *, cancel: bool | None = None, timeout: float = EXIT_S) -> None:
         """Cancels all orders, if it is to (`cancel`, else as it was made), and takes the switch

@@ -28,7 +28,6 @@ from ..errors import (
 from ..lease import BEATS_MISSED, MODULE, PERIOD_S, Answer, Said, Word
 from ..signing import Credentials
 from .countdown import LAPSED
-from .reports import Countdown
 
 __all__ = ["GuardProcess"]
 
@@ -100,9 +99,6 @@ class GuardProcess:
         if self._has_lapsed or time.monotonic() >= self._until_s:
             what = "the guard process has not heard of us in time, and cancels everything"
             raise OrderRejected(what, LAPSED)
-
-    def standing(self) -> list[Countdown]:
-        raise UsageError("no countdown stands at the venue: a guard process does its work")
 
     def release(self, end_s: float | None = None) -> None:
         """Ends the process, which cancels nothing. One that is cancelling may do so until `end_s`;
