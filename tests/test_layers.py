@@ -32,8 +32,10 @@ LAYERS = """
     streams.fetcher
     streams.listeners  streams.connection
     streams.session
+    streams.books
     streams.answers  streams.sequences  streams.repairs  streams.topics
-    streams.dialect  streams.inbox  streams.recorder  streams.fingerprint  rest.endpoints
+    streams.dialect  streams.events  streams.inbox  streams.recorder  streams.fingerprint
+    rest.endpoints
     streams.dial
     tracking.register  tracking.rules
     tracking.events  tracking.net

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from .._book import OrderBook
 from ..message import Message
 from ..model import Channel
+from .events import Event
 from .inbox import Inbox, Item
-from .session import Event
 
 __all__ = ["Listeners", "Names"]
 

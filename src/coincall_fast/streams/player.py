@@ -10,9 +10,11 @@ from .._book import BookStore, OrderBook
 from ..errors import AuthError, RecordingError, TransportError, UsageError
 from ..message import Message
 from ..reading import reading
+from .dialect import Dialect
+from .events import Event
 from .fingerprint import Fingerprint
 from .recording import Kind, Reader, Record
-from .session import Dialect, Event, Session
+from .session import Session
 
 __all__ = ["Replay"]
 

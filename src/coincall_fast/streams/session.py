@@ -3,9 +3,7 @@
 Nothing here knows a socket, a thread or a clock, so everything that can go wrong on a connection is
 tested by passing times. How a venue spells its requests is a `Dialect`.
 
-Truth about freshness is kept here (contract, section 6): a book whose connection is lost, whose
-frame was refused, or whose time is a minute ahead of ours is cleared, so that an old price cannot
-be read by forgetting to look.
+Which of its books may be believed, and what makes them whole again, is the matter of `Books`.
 """
 
 import json
@@ -14,24 +12,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from .._book import BookStore, OrderBook
-from ..errors import CoincallFastError, DecodeError, GapError, TransportError, VenueError
+from ..errors import CoincallFastError, DecodeError, GapError, TransportError
 from ..message import Ack, Heartbeat, Message, UnknownMessage
 from ..signing import Credentials
 from .answers import Unanswered
+from .books import Books
 from .dialect import SECOND_NS, About, Dialect, Numbered, Reply, Request
+from .events import Event
 from .recording import Kind
-from .repairs import Repair, Want
+from .repairs import Want
 from .sequences import Sequences
 from .topics import Topic, Topics
 
-__all__ = ["SECOND_NS", "Dialect", "Event", "LastUpdate", "Session", "Tape"]
+__all__ = ["SECOND_NS", "LastUpdate", "Session", "Tape"]
 
-FUTURE_MS = 60_000
 CONFIRM_NS = 2 * SECOND_NS  # what was asked for so long ago has been taken, answered or not
-BEHIND_NS = 2 * SECOND_NS  # a book that gets only frames older than itself for so long is wrong
-BEHIND = 3  # ... and a numbered one that gets so many of them in a row
 LOGIN_NS = 10 * SECOND_NS
-REST_NS = SECOND_NS  # a book is not asked for anew again sooner
 
 _CONTROL = (Ack, Heartbeat, UnknownMessage)  # what may be about the connection
 
@@ -51,15 +47,6 @@ class LastUpdate(NamedTuple):
     ts_ms: int | None
 
 
-class Event(NamedTuple):
-    """Something that happened other than an item: the arguments are those of the callback."""
-
-    # "gap" (start_ns, end_ns), "stale" (symbol), "error" (exception), "cleared" (book), and, where
-    # it is wanted, "confirmed" and "lost" (product)
-    name: str
-    arguments: tuple[Any, ...]
-
-
 class _Beat(NamedTuple):
     """A heartbeat whose answer confirms that all that was asked before it has been taken."""
 
@@ -69,8 +56,8 @@ class Session:
 
     Every ``now_ns`` is ``time.monotonic_ns()``. Silence for `quiet_ns` brings a heartbeat, silence
     for as long again the end, unless the dialect says otherwise (seed 000: less than 30 s each).
-    `wants` are bases of books that whoever owns the session has to fetch. Not thread safe: one
-    owner.
+    Whoever owns the session has to fetch the bases of books that are in `take_wants`. Not thread
+    safe: one owner.
     """
 
     def __init__(
@@ -88,28 +75,21 @@ class Session:
         self.is_accepted = False  # whether this connection has brought anything but refusals
         self.refusal: str | None = None  # what the venue said instead, before it closed
         self.events: list[Event] = []  # to be taken
-        self.wants: list[Want] = []  # likewise
         self.last: dict[str, LastUpdate] = {}  # of each channel, but those of books
         self._dialect = dialect
         self._keys = keys
         self._quiet_ns = dialect.quiet_ns if quiet_ns is None else quiet_ns
         self._stale_after_ns = stale_after_ns
         self._topics = Topics(dialect, product)
-        self._fed: dict[str, OrderBook] = {}  # the books of this connection, by their own symbols
-        self._dropped: set[str] = set()  # books that nobody wants any more
         self._outbox: deque[Request | _Beat] = deque()
+        self._books = Books(dialect, product, store, self._topics, self.events, self._outbox.extend)
         self._beats: deque[bool] = deque(maxlen=1000)  # unanswered; whether one confirms
         self._confirms = False  # whether anybody wants to know when subscriptions hold
         self._unconfirmed_ns: int | None = None  # since when that is waited for
         self._number = 0  # of the last request
         self._unanswered = Unanswered(dialect)
         self._sequences = Sequences()
-        self._repairs: dict[str, Repair] = {}
-        self._rested: dict[str, int] = {}  # when each book was asked for anew
-        self._behind: dict[str, int] = {}  # frames in a row that were older than the book
-        self._serial = 0  # of the last base that was wanted
         self._sent_ns: deque[int] = deque(maxlen=dialect.requests_per_s)
-        self._stale: set[str] = set()
         self._is_open = False
         self._login_ns: int | None = None  # since when we have been asking to be let in
         self._owes_login = False
@@ -133,7 +113,7 @@ class Session:
         if new is None:
             return
         if data_type in self._dialect.book_types:
-            self._dropped.difference_update(new)
+            self._books.want(new)
         if self._is_open:
             self._outbox.extend(self._topics.requests("subscribe", topic, new, before))
 
@@ -147,14 +127,7 @@ class Session:
         if gone is None:
             return
         if data_type in self._dialect.book_types:
-            for symbol in gone:
-                if self._topics.of_book(symbol):
-                    continue  # with another payload
-                self._dropped.add(symbol)
-                self._stale.discard(symbol)
-                self._fed.pop(symbol, None)
-                self._repairs.pop(symbol, None)
-                self._clear(self.store.get(symbol))
+            self._books.drop(gone)
         if self._is_open and (gone or not symbols):
             others = self._topics.named(topic)
             self._outbox.extend(self._topics.requests("unsubscribe", topic, gone, others))
@@ -182,9 +155,9 @@ class Session:
             return
         for topic, symbols in self._topics:
             self._tell_tape(Kind.SUBSCRIBE, now_ns, topic.data_type, symbols, topic.payload)
-        if self._dropped:
+        if self._books.dropped:
             for kind in (Kind.SUBSCRIBE, Kind.UNSUBSCRIBE):
-                dropped = tuple(self._dropped)
+                dropped = tuple(self._books.dropped)
                 self._tell_tape(kind, now_ns, min(self._dialect.book_types), dropped, {})
         if self._is_open:
             tape.put(Kind.OPENED, now_ns)
@@ -214,7 +187,7 @@ class Session:
         self._unanswered.clear()
         self._beats.clear()
         self._sequences.clear()
-        self._forget_repairs()
+        self._books.forget_repairs()
         self.is_accepted = False
         self.refusal = None
         self._number = 0
@@ -236,10 +209,7 @@ class Session:
         self._is_open = self._owes_beat = self._owes_login = False
         self._login_ns = self._unconfirmed_ns = None
         self._outbox.clear()
-        self._forget_repairs()
-        self._stale.clear()
-        for book in self._fed.values():
-            self._clear(book)
+        self._books.closed()
 
     def heard(self, now_ns: int) -> None:
         """Something has come that is no message, such as a ping."""
@@ -266,17 +236,20 @@ class Session:
             item = self.store.feed(frame, now_ns)
         except GapError as error:
             self._prove(now_ns)
-            self._missed(frame, error, now_ns)
+            self._books.missed(frame, error, now_ns)
             return None
         except DecodeError as error:
-            self._refused(frame, error)
+            self._books.refused(frame, error)
             return None
         if type(item) is OrderBook:
             self.is_accepted = True
             self.refusal = None
             if self._gap_start_ns is not None:
                 self._end_gap(now_ns)
-            return self._checked(item, now_ns, wall_ms)
+            symbol = str(item.symbol)
+            if not self._unanswered.says_yes:
+                self._unanswered.proved(symbol)
+            return self._books.checked(item, symbol, now_ns, wall_ms)
         if isinstance(item, _CONTROL) and (reply := self._dialect.reply(item)) is not None:
             self._replied(reply, now_ns)
             return item
@@ -311,173 +284,30 @@ class Session:
         """Subscribes to a channel once more, for all of what it has to say."""
         for topic, held in self._topics:
             if topic.data_type == numbered.channel:
-                self._ask_again(topic, held)
-
-    def _ask_again(self, topic: Topic, symbols: tuple[str, ...]) -> None:
-        for action in ("unsubscribe", "subscribe"):
-            self._outbox.extend(self._topics.requests(action, topic, symbols))
+                self._outbox.extend(self._topics.again(topic, held))
 
     def _end_gap(self, now_ns: int) -> None:
         if self._gap_start_ns is not None:
             self.events.append(Event("gap", (self._gap_start_ns, now_ns)))
             self._gap_start_ns = None
 
-    def _refused(self, frame: bytes | memoryview, error: DecodeError) -> None:
-        """Whichever book missed an update must not go on as if it had not."""
-        if error.symbol is not None:
-            self._clear(self.store.get(error.symbol))
-        elif self._dialect.looks_like_a_book(bytes(frame)):
-            for book in self._fed.values():
-                self._clear(book)
-        self._report(error)
-
-    def _checked(self, book: OrderBook, now_ns: int, wall_ms: int) -> OrderBook | None:
-        symbol = str(book.symbol)
-        if not self._unanswered.says_yes:
-            self._unanswered.proved(symbol)
-        if symbol not in self._fed:
-            if symbol in self._dropped:
-                book.clear()  # its last frames, still on their way when it was unsubscribed
-                return None
-            self._fed[symbol] = book
-        if book.recv_ns != now_ns:  # older than the book, and not applied
-            self._fell_behind(book, now_ns)
-            return None
-        if self._behind:
-            self._behind.pop(symbol, None)
-        if book.ts_ms > wall_ms + FUTURE_MS:
-            ahead = f"a frame of {symbol} is {book.ts_ms - wall_ms} ms ahead of our clock"
-            self._clear(book)
-            self._report(VenueError(ahead, venue=self._dialect.venue))
-            return None
-        if self._repairs and symbol in self._repairs:
-            self._repaired(symbol, now_ns)
-        return book
-
-    # ---------------------------------------------------------------- books that missed something
-
-    def _fell_behind(self, book: OrderBook, now_ns: int) -> None:
-        """A frame was not newer than its book, which is nothing yet."""
-        symbol = str(book.symbol)
-        self._behind[symbol] = self._behind.get(symbol, 0) + 1
-        if now_ns - book.recv_ns > BEHIND_NS:
-            self._clear(book)
-            older = f"frames of {symbol} are older than its book"
-            self._report(VenueError(older, venue=self._dialect.venue))
-        elif book.version is not None and self._behind[symbol] >= BEHIND:
-            topic = self._topics.of_book(symbol)
-            if topic is not None and self._dialect.base(symbol, topic.payload) is None:
-                older = f"{BEHIND} frames of {symbol} in a row are older than its book"
-                self._break(symbol, VenueError(older, venue=self._dialect.venue), now_ns)
-
-    def _missed(self, frame: bytes | memoryview, error: GapError, now_ns: int) -> None:
-        """An update does not follow its book: it has to be whole again first."""
-        symbol = error.symbol
-        if self._topics.of_book(symbol) is None:
-            return  # its last frames, still on their way when it was unsubscribed
-        repair = self._repairs.get(symbol)
-        if repair is None:
-            is_news = error.expected is not None  # and has neither been told nor not begun
-            repair = self._break(symbol, error if is_news else None, now_ns)
-        if repair.want is not None:
-            repair.frames.append(bytes(frame))
-
-    def _break(self, symbol: str, why: CoincallFastError | None, now_ns: int) -> Repair:
-        """A book is not to be trusted until it is whole again, and is asked for anew.
-
-        Where it has not begun yet, nothing is wrong, and nothing need be asked for twice.
-        """
-        book = self._fed.get(symbol)
-        topic = self._topics.of_book(symbol)
-        assert topic is not None
-        is_news = why is not None
-        since_ns = now_ns if book is None else book.recv_ns or now_ns
-        repair = self._repairs[symbol] = Repair(since_ns, now_ns, is_news=is_news)
-        self._behind.pop(symbol, None)
-        if book is not None and is_news:
-            book.clear()
-            self.events.append(Event("cleared", (book,)))
-        if why is not None:
-            self._report(why)
-        base = self._dialect.base(symbol, topic.payload)
-        if base is not None:
-            self._serial += 1
-            repair.want = Want(base, self._serial)
-            self.wants.append(repair.want)
-        elif book is not None:
-            if now_ns - self._rested.get(symbol, now_ns - REST_NS) < REST_NS:
-                repair.retry_ns = now_ns + REST_NS
-            else:
-                self._resubscribe(symbol, repair, now_ns)
-        return repair
-
-    def _resubscribe(self, symbol: str, repair: Repair, now_ns: int) -> None:
-        repair.asked_ns, repair.retry_ns = now_ns, 0
-        self._rested[symbol] = now_ns
-        topic = self._topics.of_book(symbol)
-        if topic is not None:
-            self._ask_again(topic, (symbol,))
-
-    def _repaired(self, symbol: str, now_ns: int) -> None:
-        repair = self._repairs.pop(symbol)
-        if repair.is_news:
-            self.events.append(Event("gap", (repair.since_ns, now_ns)))
-
-    def _forget_repairs(self) -> None:
-        self._repairs.clear()
-        self._rested.clear()
-        self._behind.clear()
-        self.wants.clear()
+    # ---------------------------------------------------------------- books that begin from a base
 
     def rebase(self, want: Want, body: bytes, wall_ms: int, now_ns: int) -> OrderBook | None:
-        """The answer to one of `wants`; returns the book that begins from it."""
-        repair = self._repairs.get(want.base.symbol)
-        if repair is None or repair.want is not want:
-            return None  # of a connection that is gone, or a book that nobody wants any more
+        """The answer to one of `take_wants`; returns the book that begins from it."""
+        if not self._books.awaits(want):
+            return None
         return self.begin(want.base.symbol, body, now_ns, wall_ms)
 
     def no_base(self, want: Want, error: CoincallFastError, now_ns: int) -> None:
-        """One of `wants` could not be had: it is wanted again a little later."""
-        repair = self._repairs.get(want.base.symbol)
-        if repair is not None and repair.want is want:
-            self._report(error)
-            repair.wait(now_ns)
+        """One of `take_wants` could not be had: it is wanted again a little later."""
+        self._books.no_base(want, error, now_ns)
 
     def begin(self, symbol: str, body: bytes, now_ns: int, wall_ms: int) -> OrderBook | None:
         """A whole book that did not come over this connection, and the updates that wait for it."""
         if self._tape is not None:
             self._tape.put(Kind.BASE, now_ns, symbol.encode() + b"\n" + body, wall_ms)
-        repair = self._repairs.get(symbol)
-        try:
-            bids, asks, ts_ms, version = self._dialect.based(body)
-            book = self.store.load(symbol, bids, asks, ts_ms, now_ns, version=version)
-            for update in repair.frames if repair is not None else ():
-                self.store.feed(update, now_ns)
-        except (CoincallFastError, TypeError) as error:
-            if not isinstance(error, GapError):
-                self._report(DecodeError(f"no snapshot of a book: {error}", 0, symbol))
-            # Else it is older than the updates, or some of these are missing: the next will do.
-            if (unseen := self.store.get(symbol)) is not None:
-                unseen.clear()
-            if repair is not None:
-                repair.wait(now_ns)
-            return None
-        return self._checked(book, now_ns, wall_ms)
-
-    def _mend(self, now_ns: int) -> None:
-        """Asks again for what did not come. Raises TransportError where that is in vain."""
-        for symbol, repair in self._repairs.items():
-            if repair.is_late(now_ns):
-                raise TransportError(f"{self.product}: no whole book of {symbol} came")
-            if not repair.retry_ns or now_ns < repair.retry_ns:
-                continue
-            if repair.want is None:
-                self._resubscribe(symbol, repair, now_ns)
-            else:
-                self._serial += 1
-                repair.want = Want(repair.want.base, self._serial)
-                repair.asked_ns, repair.retry_ns = now_ns, 0
-                self.wants.append(repair.want)
+        return self._books.begin(symbol, body, now_ns, wall_ms)
 
     # ---------------------------------------------------------------- what the venue answers
 
@@ -513,7 +343,7 @@ class Session:
             self._report(self._dialect.failure(reply, f"{what} for {topic}"))
         if reply.ok:
             if asked is not None and asked.action == "subscribe":
-                self._begin_books(asked, now_ns)
+                self._books.subscribed(asked, now_ns)
             return
         if reply.failed:
             return
@@ -527,18 +357,6 @@ class Session:
         self._report(self._dialect.failure(reply, what))
         if not self.is_accepted and reply.action is None:
             self.refusal = reply.said
-
-    def _begin_books(self, asked: Request, now_ns: int) -> None:
-        """Books that begin from a base are asked for as soon as their updates will be kept."""
-        if asked.data_type not in self._dialect.book_types:
-            return
-        for symbol in asked.symbols:
-            if self._dialect.base(symbol, asked.payload) is None:
-                return
-            book = self._fed.get(symbol)
-            is_begun = symbol in self._repairs or (book is not None and book.is_valid)
-            if not is_begun and self._topics.of_book(symbol) is not None:
-                self._break(symbol, None, now_ns)
 
     # ---------------------------------------------------------------- what time does
 
@@ -561,26 +379,14 @@ class Session:
             self._beat_ns = now_ns
         if self._unconfirmed_ns is not None and now_ns - self._unconfirmed_ns >= CONFIRM_NS:
             self._confirmed()
-        if self._repairs:
-            self._mend(now_ns)
+        self._books.mend(now_ns)
         if self._stale_after_ns is not None:
-            self._watch_ages(now_ns, self._stale_after_ns)
+            self._books.watch_ages(now_ns, self._stale_after_ns)
 
     def _is_beat_due(self, now_ns: int) -> bool:
         if self._dialect.beats_always:
             return now_ns - self._beat_ns >= self._quiet_ns
         return self._asked_ns is None and now_ns - self._heard_ns >= self._quiet_ns
-
-    def _watch_ages(self, now_ns: int, limit_ns: int) -> None:
-        """Tells each book once that has had nothing for so long, since it is wanted or ever."""
-        for symbol, since_ns in self._topics.books():
-            book = self._fed.get(symbol)
-            last_ns = max(since_ns, 0 if book is None else book.recv_ns)
-            if now_ns - last_ns <= limit_ns:
-                self._stale.discard(symbol)
-            elif symbol not in self._stale:
-                self._stale.add(symbol)
-                self.events.append(Event("stale", (symbol,)))
 
     def to_send(self, now_ns: int, wall_ms: int = 0) -> Iterator[str]:
         """The requests that may be sent now: no more than the venue takes in any second, and none
@@ -628,22 +434,19 @@ class Session:
 
     def take_events(self) -> list[Event]:
         """What has happened since the last call, in order."""
-        events, self.events = self.events, []
+        events = self.events[:]
+        self.events.clear()  # and no other: the books add to it
         return events
 
     def take_wants(self) -> list[Want]:
         """The bases that have become wanted since the last call."""
-        wants, self.wants = self.wants, []
+        wants = self._books.wants[:]
+        self._books.wants.clear()
         return wants
 
     def books(self) -> list[OrderBook]:
         """The books that this connection has brought."""
-        return list(self._fed.values())
-
-    def _clear(self, book: OrderBook | None) -> None:
-        if book is not None and book.is_valid:
-            book.clear()
-            self.events.append(Event("cleared", (book,)))
+        return self._books.all()
 
     def _report(self, error: CoincallFastError) -> None:
         self.events.append(Event("error", (error,)))

@@ -72,6 +72,11 @@ class Topics:
             part = wanted[start : start + step]
             yield Request(action, topic.data_type, part, topic.payload)
 
+    def again(self, topic: Topic, symbols: Iterable[str]) -> Iterator[Request]:
+        """Subscribes once more to what is subscribed to, for all of what it has to say."""
+        for action in ("unsubscribe", "subscribe"):
+            yield from self.requests(action, topic, symbols)
+
     def named(self, topic: Topic) -> set[str]:
         """What the requests for a topic have named."""
         held = self._held.get(topic, {})
