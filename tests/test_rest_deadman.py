@@ -226,12 +226,25 @@ def test_a_product_that_hangs_keeps_no_beat_from_the_other(script: Scripted) -> 
         return DOWN
 
     script.answers[1] = hang
-    told: list[Late] = []
+    told: list[tuple[float, Late]] = []
+
+    def goes_on() -> bool:
+        """Five beats of futures in a row were in time. A busy machine may well be late itself, and
+        has another go; were it the doing of the product that hangs, each of them would be late."""
+        late_s = [when_s for when_s, late in told if late.of == "futures"]
+        in_time = [when_s for when_s in script.beaten[2] if when_s > max(late_s, default=0.0)]
+        return len(in_time) > 5  # what became of the last is not told yet
+
     with connected(script) as (_, client):
-        switch = client.deadman("BTCUSD", 600, on_late=told.append, cancel_on_exit=False)
-        until(lambda: len(script.beaten[2]) >= 8, "beats of futures")
-        assert len(script.beaten[1]) >= 2  # each try has a deadline
-        assert {late.of for late in told if late.error is not None} == {"options"}
+        switch = client.deadman(
+            "BTCUSD",
+            600,
+            on_late=lambda late: told.append((time.monotonic(), late)),
+            cancel_on_exit=False,
+        )
+        until(lambda: len(script.beaten[1]) >= 3, "another try")  # each has a deadline
+        until(goes_on, "beats of futures")
+        assert any(late.of == "options" and late.error is not None for _, late in told)
         assert not switch.has_lapsed
         begin_s = time.monotonic()
         switch.close()
