@@ -12,10 +12,12 @@ import pytest
 import requests
 
 from coincall_fast import Channel, Stream
+from coincall_fast.cli import live
 from coincall_fast.sim import Exchange
 from commands import COMMAND, PATIENCE_S, environment, keys_of, run, start
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="has no terminals or signals to send")
+IMPATIENT = "from coincall_fast.cli import live, main; live.OPEN_S = 0.5; raise SystemExit(main())"
 
 
 def assert_books(lines):
@@ -202,8 +204,10 @@ class TestWatch:
         assert len(done.stderr.splitlines()) == 1
 
     def test_nobody_there_is_3(self):
+        assert live.OPEN_S == 15.0
         done = run(
             *("watch", "--seconds", "1", "--ws-url", "ws://127.0.0.1:1"),
+            command=("-c", IMPATIENT),
             COINCALL_API_KEY="k",
             COINCALL_API_SECRET="s",
         )

@@ -19,7 +19,9 @@ from coincall_fast import (
     Stream,
     UsageError,
 )
+from coincall_fast.coincall import Dialect
 from coincall_fast.sim import Exchange
+from coincall_fast.streams.dialect import SECOND_NS
 from streams import (
     PATIENCE_S,
     SECRET,
@@ -316,9 +318,11 @@ class TestLossAndRecovery:
         with Exchange(port=port), stream:  # started already: entering it again changes nothing
             until(lambda: valid(stream, ["BTCUSD"]), "the book again")
 
-    def test_a_silent_symbol_is_told_and_heartbeats_keep_the_line(self):
+    def test_a_silent_symbol_is_told_and_heartbeats_keep_the_line(self, monkeypatch):
+        monkeypatch.setattr(Dialect, "quiet_ns", SECOND_NS // 2)
+        monkeypatch.setattr(Dialect, "patience_ns", 20 * SECOND_NS)
         with (
-            Exchange(silence_s=8.0) as exchange,
+            Exchange(silence_s=2.0) as exchange,
             stream_to(exchange, "futures", stale_after_ms=1000) as stream,
         ):
             told = listen(stream, "stale", "error", "gap")
@@ -327,7 +331,7 @@ class TestLossAndRecovery:
             exchange.silence("ETHUSD")
             until(lambda: told, "staleness")
             exchange.stall(True)
-            time.sleep(10.0)  # longer than the venue bears silence: heartbeats are due at 5 s
+            time.sleep(2.5)  # longer than the venue bears silence: heartbeats are due at 0.5 s
             assert sorted(told) == [("stale", "BTCUSD"), ("stale", "ETHUSD")]
             assert exchange.connections == 1
 

@@ -15,6 +15,9 @@ from coincall_fast import (
     VenueError,
 )
 from coincall_fast.backoff import Backoff
+from coincall_fast.coincall import Dialect
+from coincall_fast.streams import connection
+from coincall_fast.streams.dialect import SECOND_NS
 from streams import (
     PATIENCE_S,
     listening,
@@ -27,6 +30,16 @@ from streams import (
 
 class TestByHand:
     """A venue typed byte by byte, for what the simulated exchange never does."""
+
+    @pytest.fixture
+    def quick_to_despair(self, monkeypatch):
+        """Silence of a second instead of five brings a heartbeat, and as much again the end."""
+        monkeypatch.setattr(Dialect, "quiet_ns", SECOND_NS)
+
+    @pytest.fixture
+    def short_frames(self, monkeypatch):
+        """A frame that has begun ends in 0.3 s instead of 2."""
+        monkeypatch.setattr(connection, "FRAME_S", 0.3)
 
     @pytest.fixture
     def venue(self):
@@ -110,8 +123,8 @@ class TestByHand:
         assert isinstance(told[0][1], TransportError)
 
     @pytest.mark.parametrize("drip", [b"{", b"\x89\x00"], ids=["a byte", "a ping"])
-    def test_a_drip_does_not_keep_a_book_alive(self, venue, drip):
-        """One byte, or one ping, a second: no message ever comes, and that must show."""
+    def test_a_drip_does_not_keep_a_book_alive(self, quick_to_despair, venue, drip):
+        """A byte, or a ping, now and then: no message ever comes, and that must show."""
         stream, peer, _, told = venue
         peer.sendall(text_frame(self.frame("5")))
         until(lambda: valid(stream, ["X"]), "the book")
@@ -119,14 +132,14 @@ class TestByHand:
             peer.sendall(b"\x81\x7e\x10\x00")  # a frame of 4096 bytes begins
         begin_s = time.monotonic()
         with contextlib.suppress(OSError):
-            while valid(stream, ["X"]) and time.monotonic() - begin_s < 8.0:
+            while valid(stream, ["X"]) and time.monotonic() - begin_s < 3.0:
                 peer.sendall(drip)
-                time.sleep(1.0)
+                time.sleep(0.25)
         if drip == b"{":
             assert isinstance(told[0][1], TransportError)
         else:
             assert stream.state == "open"  # pings are a sign of life, and the age of the book tells
-            assert stream.store["X"].age_ns(time.monotonic_ns()) > 5_000_000_000
+            assert stream.store["X"].age_ns(time.monotonic_ns()) > 2_500_000_000
         begin_s = time.monotonic()
         stream.close()
         assert time.monotonic() - begin_s < 1.0
@@ -141,10 +154,10 @@ class TestByHand:
         assert stream.latency.callbacks_ns().max > 29 * 20e6
         assert stream.latency.book_ns().max > 28 * 20e6
 
-    def test_a_ping_and_then_quiet_is_no_loss(self, venue):
+    def test_a_ping_and_then_quiet_is_no_loss(self, short_frames, venue):
         stream, peer, _, told = venue
         peer.sendall(text_frame(self.frame("5")) + b"\x89\x02hi")
-        time.sleep(3.0)
+        time.sleep(1.0)
         assert valid(stream, ["X"])
         assert told == []
 
