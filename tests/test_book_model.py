@@ -79,7 +79,7 @@ def calls(draw: Any) -> tuple[Any, ...]:
 def test_any_calls() -> None:
     outcomes: Counter[str] = Counter()
 
-    @examples(600, 12_000)
+    @examples(400, 12_000)
     @given(st.sampled_from((None, SYMBOL)), st.lists(calls(), min_size=1, max_size=6))
     def agree(symbol: str | None, calls: list[tuple[Any, ...]]) -> None:
         both = Both(symbol)
@@ -98,7 +98,7 @@ def test_any_calls() -> None:
         assert outcomes[outcome] > share * outcomes.total(), f"{outcome} is too rare: {outcomes}"
 
 
-@examples(300, 10_000)
+@examples(150, 10_000)
 @given(seeds, st.lists(seeds, min_size=1, max_size=8))
 def test_successive_snapshots(seed: int, steps: list[int]) -> None:
     """Deep books of which a little changes, so that nearly every combination of bits occurs."""
@@ -121,7 +121,7 @@ def test_successive_snapshots(seed: int, steps: list[int]) -> None:
 # Numbers -------------------------------------------------------------------------------------
 
 
-@examples(2_000, 100_000)
+@examples(1_000, 100_000)
 @given(
     digits=st.one_of(st.integers(0, 10**20), st.sampled_from((LIMIT, LIMIT + 1, 0, 10**8))),
     point=st.integers(0, 25),

@@ -285,7 +285,7 @@ def a_call(both: Both, name: str, random: Random, recv_ns: int) -> str:
 def test_successive_frames() -> None:
     outcomes: Counter[str] = Counter()
 
-    @examples(700, 20_000)
+    @examples(350, 20_000)
     @given(seeds, st.lists(steps, min_size=2, max_size=10))
     def agree(opening: int, steps: list[tuple[Any, ...]]) -> None:
         feed, both = Feed(opening), Both()
@@ -315,7 +315,7 @@ of = st.integers(0, len(NAMES) - 1)
 
 
 @unhurried
-@examples(200, 8_000)
+@examples(100, 8_000)
 @given(seeds, st.lists(st.tuples(of, of, frame_steps), min_size=2, max_size=10))
 def test_successive_frames_of_several_symbols(seed: int, steps: list[Any]) -> None:
     """In one store; a frame may have the levels that another symbol's frame just had."""

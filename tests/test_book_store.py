@@ -194,7 +194,7 @@ def test_decode_gives_a_book_of_its_own() -> None:
     assert (second.ts_ms, second.last_change, second.update_count) == (1, 31, 1)
 
 
-@examples(300, 10_000)
+@examples(150, 10_000)
 @given(st.lists(frames(), min_size=1, max_size=6))
 def test_a_store_is_a_book_for_each_symbol(frames: list[bytes]) -> None:
     """Against one model a symbol, each of which sees every frame."""

@@ -399,7 +399,7 @@ def test_a_number_that_writes_the_book_under_it(book: OrderBook, as_size: bool) 
 # At random -----------------------------------------------------------------------------------
 
 
-@examples(300, 10_000)
+@examples(150, 10_000)
 @given(st.sampled_from((0, 3, 60, 99, 100)), seeds, st.lists(seeds, min_size=1, max_size=40))
 def test_any_updates(count: int, opening: int, steps: list[int]) -> None:
     """Of sides that are empty, half full or full; a snapshot or a clear here and there."""

@@ -28,7 +28,7 @@ CLASSES = {"Kline", "Ticker", "OptionChain", "Trades", "Account", "FillSignal", 
 def test_any_frames() -> None:
     outcomes: Counter[str] = Counter()
 
-    @examples(2_000, 40_000)
+    @examples(1_000, 40_000)
     @given(message_frames, st.integers(0, 3))
     def all_agree(frame: bytes, kind: int) -> None:
         outcomes[agree(as_any_type(frame, kind))] += 1
@@ -96,7 +96,7 @@ def frame_with(dt: int, attribute: str, token: str) -> bytes:
     return f'{{"dt":{dt},"c":20,"d":[{row}]}}'.encode()
 
 
-@examples(1_500, 60_000)
+@examples(700, 60_000)
 @given(st.sampled_from(PLACES), tokens)
 def test_any_text_in_the_place_of_a_value(place: tuple[int, str], token: str) -> None:
     agree(frame_with(*place, token))
@@ -116,7 +116,7 @@ def test_every_short_text_in_the_place_of_a_value(dt: int, attribute: str) -> No
     assert outcomes.total() > outcomes["refused"]
 
 
-@examples(1_000, 30_000)
+@examples(500, 30_000)
 @given(
     digits=st.one_of(*(st.integers(-(10**n), 10**n) for n in (3, 8, 16, 17, 20, 45))),
     point=st.one_of(st.just(8), st.integers(0, 9), st.integers(0, 50)),
