@@ -1,5 +1,6 @@
 """Fixtures that more than one module wants."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -77,19 +79,39 @@ def no_names(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
+def _build(built: Path, outcome: Path) -> None:
+    """Leaves an extension in `built`, and then in `outcome` what went wrong, if anything did."""
+    told = "it was interrupted"
+    try:
+        shutil.copytree(Path(__file__).parent / "cimport_reader", built, dirs_exist_ok=True)
+        # With -E and away from the checkout, what Cython finds is what is installed. A sanitizer
+        # that is loaded into this process (.ci/run) is no business of the compiler's.
+        environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        build = [sys.executable, "-E", "setup.py", "build_ext", "--build-lib", "lib"]
+        done = subprocess.run(
+            build, check=False, cwd=built, env=environ, capture_output=True, encoding="utf-8"
+        )
+        told = f"{done.returncode}: {done.stdout}{done.stderr}" if done.returncode else ""
+    finally:
+        outcome.with_suffix(".part").write_text(told, encoding="utf-8")
+        outcome.with_suffix(".part").replace(outcome)  # whole, for whoever waits for it
+
+
 @pytest.fixture(scope="session")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """Somebody else's package that cimports the installed one: built here, and imported."""
-    built = tmp_path_factory.mktemp("cimport_reader")
-    shutil.copytree(Path(__file__).parent / "cimport_reader", built, dirs_exist_ok=True)
-    # With -E and away from the checkout, what Cython finds is what is installed. A sanitizer that
-    # is loaded into this process (.ci/run) is no business of the compiler's.
-    environ = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    build = [sys.executable, "-E", "setup.py", "build_ext", "--build-lib", "lib"]
-    done = subprocess.run(
-        build, check=False, cwd=built, env=environ, capture_output=True, encoding="utf-8"
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # the first worker of a run builds it, for all of them
+    built, outcome = shared / "cimport_reader", shared / "cimport_reader.outcome"
+    with contextlib.suppress(FileExistsError):
+        built.mkdir()
+        _build(built, outcome)
+    end_s = time.monotonic() + 50
+    while not outcome.exists():
+        assert time.monotonic() < end_s, "whoever builds it does not get ready"
+        time.sleep(0.02)
+    assert outcome.read_text(encoding="utf-8") == ""
     (compiled,) = (built / "lib").iterdir()
     spec = importlib.util.spec_from_file_location("cimport_reader", compiled)
     assert spec is not None
