@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from coincall_fast import Channel, Stream
-from coincall_fast.cli import live
+from coincall_fast.cli import live, main
 from coincall_fast.sim import Exchange
 from commands import COMMAND, PATIENCE_S, environment, keys_of, run, start
 
@@ -134,7 +134,20 @@ class TestDemo:
         ],
         ids=" ".join,
     )
-    def test_wrong_usage_is_2(self, arguments):
+    def test_wrong_usage_is_2(self, arguments, capsys, monkeypatch):
+        """In this process, which keeps its signals."""
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        try:
+            code = main(["demo", *arguments])
+        except SystemExit as ended:
+            code = ended.code
+        told = capsys.readouterr()
+        assert code == 2
+        assert told.out == ""
+        assert told.err
+
+    @pytest.mark.parametrize("arguments", [["--symbols", "DOGEUSD"], ["--bogus"]], ids=" ".join)
+    def test_wrong_usage_of_a_process_is_2(self, arguments):
         done = run("demo", *arguments)
         assert done.returncode == 2
         assert done.stdout == ""
