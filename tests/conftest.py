@@ -1,6 +1,7 @@
 """Fixtures that more than one module wants."""
 
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -15,6 +16,12 @@ from types import ModuleType
 import pytest
 
 pytest.register_assert_rewrite("both")
+
+
+def pytest_collection_finish():
+    """Thousands of tests stay until the end: no collection of garbage need look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
