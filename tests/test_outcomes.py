@@ -54,7 +54,7 @@ class Trader:
         self.watch = Watch(self.sightings, steps.tell, self.venue.clock, has_thread=False)
 
         def desk(market: Any) -> Desk:
-            return Desk(market, self.sightings, steps.tell, self.watch.add)
+            return Desk(market, self.sightings, steps.tell, self.watch)
 
         self.markets: list[Any] = []
         for kind, symbol in ((Futures, SYMBOL), (Options, OPTION)):

@@ -357,3 +357,26 @@ def test_nothing_of_a_batch_is_sent_if_one_is_beyond() -> None:
         assert all("/order/" not in asked.path for asked in stub.asked)
         client.futures.place_orders([order, order])
         assert sum("/order/create" in asked.path for asked in stub.asked) == 2
+
+
+@pytest.mark.usefixtures("no_names")
+def test_a_client_tells_its_limits_of_what_it_places() -> None:
+    config = {"futuresConfig": {"BTCUSD": {"tickSize": 0.1, "qtyDecimal": 3, "minQty": 0.001}}}
+
+    def answer(asked: Asked) -> Raw:
+        return envelope(config if "config" in asked.path else 5)
+
+    limits = Limits(max_notional=150, price_band="0.1", reference=lambda symbol: 100)
+    with connected(answer, order_guard=limits) as (_, client):
+        placed = client.futures.place_order(
+            symbol="BTCUSD", side="buy", order_type="limit", qty=1, price=100
+        )
+        for ids in ({"order_id": 5}, {"client_order_id": placed.client_order_id}):
+            client.futures.modify_order(symbol="BTCUSD", price=110, **ids)  # 110 dollars
+            with pytest.raises(OrderVetoed, match="beyond"):
+                client.futures.modify_order(symbol="BTCUSD", price=111, **ids)
+        client.futures.modify_order(symbol="BTCUSD", order_id=5, qty="1.3")
+        with pytest.raises(OrderVetoed, match="beyond"):
+            client.futures.modify_order(symbol="BTCUSD", order_id=5, qty="1.4")
+        with pytest.raises(OrderVetoed, match="not known"):
+            client.futures.modify_order(symbol="BTCUSD", order_id=6, qty=1)

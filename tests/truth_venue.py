@@ -125,6 +125,9 @@ class TruthVenue:
     def now_ms(self) -> int:
         return self.venue_ms + self.skew_ms
 
+    def known_ms(self) -> int:
+        return self.now_ms()
+
     @property
     def venue_ms(self) -> int:
         return int(self.now_s * 1000) + 1_700_000_000_000

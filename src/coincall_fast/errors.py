@@ -220,7 +220,8 @@ class AmbiguousOrderError(CoincallFastError):
 
     ``order`` is the order as it was asked for, ``client_order_id`` and ``order_id`` are its ids as
     far as they are known, ``error`` is why the outcome was unknown. A new order stays on the
-    client's watch list: when it appears it is cancelled.
+    client's watch list: when it appears it is cancelled, unless it was placed again by the same
+    client order id.
     """
 
     def __init__(self, message: str, order: Any, error: CoincallFastError) -> None:

@@ -274,6 +274,10 @@ class Rest:
             return time.time_ns() // 1_000_000
         return self._offset.timestamp(time.monotonic() * 1000)
 
+    def known_ms(self) -> int:
+        """The venue's time; 0 where it has not been heard yet."""
+        return 0 if self._offset is None else self.now_ms()
+
     def sync(self) -> float:
         """Asks the venue for its time; returns how far it is ahead of this machine's clock, ms."""
         refuse_to_block("time")

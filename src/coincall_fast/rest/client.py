@@ -30,6 +30,7 @@ from .futures import Futures
 from .guard_process import GuardProcess
 from .http import Http
 from .inquiry import Desk
+from .limits import Limits
 from .options import Options
 from .rates import Rate
 from .reports import Countdown, FundingRate
@@ -134,11 +135,11 @@ class Client:
         self._is_read_only = read_only
         self.account = AccountNoun(self._rest, read_only)
         self._steps = Steps()
+        if isinstance(order_guard, Limits):  # it judges changes by what they change
+            self._steps.add(order_guard.on_step)
         self._sightings = Sightings()
         self._watch = Watch(self._sightings, self._steps.tell)
-        desk = partial(
-            Desk, sightings=self._sightings, tell=self._steps.tell, watch=self._watch.add
-        )
+        desk = partial(Desk, sightings=self._sightings, tell=self._steps.tell, watch=self._watch)
         self.options = Options(self._rest, order_guard, read_only, desk)
         self.futures = Futures(self._rest, order_guard, read_only, desk)
 

@@ -42,6 +42,9 @@ log = logging.getLogger("coincall_fast")
 PACE = Pace()
 FEW = 3  # orders that are asked for one by one, before the horizon; more by lists
 SINCE_MS = 30_000  # how far before a request the history is looked at
+AHEAD_MS = (
+    1000  # how far beyond its own time the venue takes a request (protocol page, section 1.1)
+)
 
 # How an order has ended, by the code that says that it is not open.
 KNOWN: Final[Mapping[int | None, OrderState]] = {
@@ -59,7 +62,8 @@ _MACHINES: Final[Mapping[str, type[Resolution]]] = {
 class Asked(Protocol):
     """What one product's orders can be asked, each until `end_s` of the clock; the last two act.
 
-    `window_ms`: how old a write may be when the venue has it.
+    `window_ms`: how old a write may be when the venue has it. `known_ms`: as `now_ms`, but 0 before
+    the venue's time was heard.
     """
 
     product: str
@@ -69,6 +73,7 @@ class Asked(Protocol):
     def clock(self) -> float: ...
     def wait(self, wake: threading.Event, seconds: float) -> bool: ...
     def now_ms(self) -> int: ...
+    def known_ms(self) -> int: ...
     def asked_time(self, end_s: float) -> int: ...
     def asked_order(self, order: Order, end_s: float) -> Order: ...
     def asked_open(self, end_s: float) -> list[Order]: ...
@@ -77,11 +82,21 @@ class Asked(Protocol):
     def end_order(self, order: Order) -> None: ...
 
 
+class Watching(Protocol):
+    """Who looks after new orders that are not there as far as anyone knows."""
+
+    def add(self, venue: Asked, attempt: "Attempt") -> None: ...
+    def leave(self, number: int) -> "Attempt | None": ...
+
+
 class Attempt:
     """One request about one order: `order` is as it was asked for, then as it is known; `error` is
     why it was not done; `stage` is the last one told, None before it is sent."""
 
-    __slots__ = ("error", "flight", "horizon_ms", "is_own_id", "order", "stage", "verb")
+    __slots__ = (
+        *("error", "flight", "horizon_ms", "is_own_id", "order"),
+        *("since_ms", "stage", "verb", "watched"),
+    )
 
     def __init__(self, verb: str, order: Order, flight: Flight, is_own_id: bool) -> None:
         self.verb = verb
@@ -91,6 +106,22 @@ class Attempt:
         self.stage: Stage | None = None
         self.error: CoincallFastError | None = None
         self.horizon_ms = 0  # by the venue's clock: absence counts from then on
+        self.since_ms = 0  # and it was not there before; not above 0 where nobody knows
+        self.watched: Attempt | None = (
+            None  # an earlier one of this id, which was on the watch list
+        )
+
+    @property
+    def is_given_id(self) -> bool:
+        """Whether it is a new order whose client order id its caller may have used before."""
+        return self.verb == "place_order" and not self.is_own_id
+
+    def begins(self, signed_ms: int) -> None:
+        """It is signed at this time of the venue's, or later. An earlier one of its id, of which
+        nobody knows either, may be what is seen of it."""
+        self.since_ms = signed_ms - AHEAD_MS
+        if self.watched is not None:
+            self.since_ms = min(self.since_ms, self.watched.since_ms)
 
     def result(self) -> Order:
         """The order, or raises why there is none."""
@@ -103,7 +134,7 @@ class Desk:
     """One product's writes about orders. Any thread may use it.
 
     tell: is told each step, where somebody wants to know. watch: is given new orders that are not
-    there as far as anyone knows.
+    there as far as anyone knows, until somebody places one of the same id again.
     """
 
     def __init__(
@@ -111,7 +142,7 @@ class Desk:
         venue: Asked,
         sightings: Sightings,
         tell: Callable[[Step], None],
-        watch: Callable[[Asked, Attempt], None],
+        watch: Watching,
         pace: Pace | None = None,
     ) -> None:
         self._venue = venue
@@ -133,8 +164,14 @@ class Desk:
         Within it each is `sent`, and then `taken` or `failed`. At its end the venue is asked about
         those that are unknown.
         """
+        product = self._venue.product
         attempts = [
-            Attempt(verb, order, self._sightings.follow(_key(order)), order.client_order_id in own)
+            Attempt(
+                verb,
+                order,
+                self._sightings.follow(product, _key(order)),
+                order.client_order_id in own,
+            )
             for order in orders
         ]
         try:
@@ -157,6 +194,10 @@ class Desk:
 
     def sent(self, attempt: Attempt) -> None:
         """It is about to leave."""
+        number = attempt.order.client_order_id
+        if attempt.is_given_id and number is not None:
+            attempt.watched = self._watch.leave(number)  # its caller counts on it again
+            attempt.begins(self._venue.known_ms())
         self._step(Stage.SENT, attempt)
 
     def taken(self, attempt: Attempt, order: Order) -> None:
@@ -174,13 +215,19 @@ class Desk:
         attempt.error = _own(error, attempt.order)
         self._step(Stage.REFUSED, attempt, attempt.error)
         is_unread = isinstance(error, RateLimited) and error.is_sent  # as far as anyone knows
+        if isinstance(error, DuplicateOrder) and not attempt.is_own_id:
+            return  # the order that has the id is one that its caller has placed
         if is_unread or not is_sure:
             self._watched(attempt)
+        elif attempt.watched is not None:
+            self._watch.add(self._venue, attempt.watched)
 
     def unknown(self, attempt: Attempt, error: CoincallFastError) -> None:
         """Nobody knows; `error` is why."""
         attempt.error = _own(error, attempt.order)
         attempt.horizon_ms = self._horizon_ms(error)
+        if attempt.is_given_id and error.signed_ms:
+            attempt.begins(error.signed_ms)
         self._step(Stage.UNKNOWN, attempt, attempt.error)
 
     def heard(self, order: Order) -> Order:
@@ -197,9 +244,10 @@ class Desk:
         return signed_ms + self._venue.window_ms + self.pace.margin_ms
 
     def _watched(self, attempt: Attempt) -> None:
+        attempt.watched = None  # this one is in its place
         attempt.horizon_ms = attempt.horizon_ms or self._horizon_ms(UsageError())
         if attempt.verb == "place_order":
-            self._watch(self._venue, attempt)
+            self._watch.add(self._venue, attempt)
 
     # ---------------------------------------------------------------- whose outcome is unknown
 
@@ -213,7 +261,9 @@ class Desk:
         for attempt in attempts:
             horizon_s = now_s + max(0.0, (attempt.horizon_ms - now_ms) / 1000)
             machine = _MACHINES[attempt.verb]
-            cases[attempt] = machine(attempt.order, attempt.horizon_ms, horizon_s, now_s, pace)
+            cases[attempt] = machine(
+                attempt.order, attempt.horizon_ms, horizon_s, now_s, pace, attempt.since_ms
+            )
             if machine.proof:
                 last_s = max(last_s, horizon_s)
             self._sightings.await_with(attempt.flight, wake)
@@ -271,6 +321,7 @@ class Desk:
         else:
             since_ms = min(case.horizon_ms for case in cases) - SINCE_MS - self._venue.window_ms
             rows = self._venue.asked_ended(since_ms, self._soon_s())
+        rows = rows[::-1]  # the newest last, which has its id now
         by_key = {("client_order_id", row.client_order_id): row for row in rows}
         by_key |= {("order_id", row.order_id): row for row in rows}
         for case in cases:

@@ -74,9 +74,9 @@ class Limits:
     `max_age_ms`; or a function from the symbol to a price, such as `MarkPrices`. A band needs one,
     and a market order needs a store, since its price is the worst one that it would trade at now; a
     stop-market order cannot be judged by price.
-    known: the order that a modification changes, as it stands, or None; beside those that `on_step`
-    has heard of. A band needs it, for the side; and so does a `max_notional`, unless a modification
-    has both quantity and price.
+    known: the order that a modification changes, as it stands, or None; beside those that its
+    client has placed, each step of which it is told. A band needs it, for the side; and so does a
+    `max_notional`, unless a modification has both quantity and price.
     """
 
     def __init__(
@@ -194,7 +194,8 @@ class Limits:
     # ---------------------------------------------------------------- modifications
 
     def on_step(self, step: Step) -> None:
-        """Remembers orders as they are placed and changed: `client.on_step(limits.on_step)`."""
+        """Remembers orders as they are placed and changed. A client that it guards tells it; of
+        another one, `client.on_step(limits.on_step)` does."""
         keys = [
             (name, value)
             for name in ("order_id", "client_order_id")

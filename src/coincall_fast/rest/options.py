@@ -15,7 +15,7 @@ from .instruments import OPTIONS, Instrument, options_of
 from .outcomes import is_unknown
 from .parameters import wired
 from .reports import Delivery, ExpiryEstimate, Protection
-from .tickets import Outcome, as_order, failed, is_done, rows_of, said_id
+from .tickets import Outcome, as_order, failed, id_of, is_done, rows_of, said_id
 from .trading import Guard, Trading, outcome
 
 __all__ = ["Mmp", "Options"]
@@ -98,6 +98,8 @@ class Options(Trading):
         return self._batch("place_order", ORDER, tickets, asked, self._read_placed, own)
 
     def _modified(self, changes: Sequence[dict[str, Any]], asked: Sequence[Order]) -> list[Outcome]:
+        if len({id_of(order) for order in asked}) < len(asked):
+            raise UsageError("two changes of a batch are of one order")
         return self._batch("modify_order", ORDER_CHANGE, changes, asked, self._read_modified)
 
     def _batch(
@@ -167,7 +169,9 @@ class Options(Trading):
         def seen() -> bool:
             for attempt in list(left):
                 for order in self._desk.seen(attempt):
-                    if attempt in left:  # what is there is there, whatever the rows say
+                    # What is there is there, whatever the rows say; but an id of the caller's may
+                    # be that of an order from before.
+                    if attempt in left and (attempt.is_own_id or order.order_id in ids):
                         left.remove(attempt)
                         self._taken(attempt, items[attempt], order.order_id)
             return len(left) <= len(items) - len(ids)

@@ -91,8 +91,11 @@ def is_unknown(error: CoincallFastError) -> bool:
     return isinstance(error, VenueError) and error.code in UNDECIDED
 
 
-def is_same(asked: Order, seen: Order) -> bool:
-    """Whether a sighting can be of this order: its id may be used for another one, too."""
+def is_same(asked: Order, seen: Order, since_ms: int = 0) -> bool:
+    """Whether a sighting can be of this order: its id may be used for another one, too, or may
+    have been used before, for one that is older than since_ms."""
+    if seen.created_ms is not None and seen.created_ms < since_ms:
+        return False
     pairs = ((asked.symbol, seen.symbol), (asked.side, seen.side))
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
@@ -101,16 +104,24 @@ class Resolution:
     """One request whose outcome is unknown.
 
     asked: the order as it was asked for. horizon_ms: the venue's time from which on absence counts;
-    horizon_s: when that will be by our clock, as far as we know. All other times are by our clock.
+    horizon_s: when that will be by our clock, as far as we know. since_ms: the venue's time before
+    which a new order cannot have come, or 0. All other times are by our clock.
     """
 
     proof: frozenset[Question] = frozenset()  # what must say so, for NOT_DONE
     sure: tuple[Question, ...] = (Question.ORDER,)  # what is asked before the horizon
 
     def __init__(
-        self, asked: Order, horizon_ms: int, horizon_s: float, now_s: float, pace: Pace
+        self,
+        asked: Order,
+        horizon_ms: int,
+        horizon_s: float,
+        now_s: float,
+        pace: Pace,
+        since_ms: int = 0,
     ) -> None:
         self.asked = asked
+        self._since_ms = since_ms
         self.order: Order | None = None  # as it was seen last
         self.state: int | None = None  # how it has ended, where that is known
         self.verdict: Verdict | None = None
@@ -170,7 +181,7 @@ class Placing(Resolution):
     proof = frozenset((Question.ORDER, Question.OPEN, Question.HISTORY))
 
     def saw(self, order: Order, question: Question | None = None) -> None:
-        if is_same(self.asked, order):
+        if is_same(self.asked, order, self._since_ms):
             self.order = order
             self.verdict = Verdict.DONE
         elif question is not None and order.is_open:
@@ -217,9 +228,15 @@ class Cancelling(Resolution):
     sure = (Question.ORDER, Question.AGAIN)
 
     def __init__(
-        self, asked: Order, horizon_ms: int, horizon_s: float, now_s: float, pace: Pace
+        self,
+        asked: Order,
+        horizon_ms: int,
+        horizon_s: float,
+        now_s: float,
+        pace: Pace,
+        since_ms: int = 0,
     ) -> None:
-        super().__init__(asked, horizon_ms, horizon_s, now_s, pace)
+        super().__init__(asked, horizon_ms, horizon_s, now_s, pace, since_ms)
         self._gone_s: float | None = None
 
     def begin(self, now_s: float) -> tuple[Question, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ..message import Order
 from ..steps import Step
+from .instruments import FUTURES, OPTIONS
 
 __all__ = ["Flight", "Key", "Sightings", "Steps"]
 
@@ -25,9 +26,10 @@ MOST_KEPT = 64  # sightings of one request; of more, the last ones
 class Flight:
     """A request under way: what was seen of its order since. Used with its `Sightings` only."""
 
-    __slots__ = ("key", "seen", "wake")
+    __slots__ = ("key", "product", "seen", "wake")
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, product: str, key: Key) -> None:
+        self.product = product
         self.key = key
         self.seen: list[Order] = []
         self.wake: threading.Event | None = None
@@ -46,9 +48,9 @@ class Sightings:
         self.is_watching = False
         self.is_closed = False
 
-    def follow(self, key: Key) -> Flight:
+    def follow(self, product: str, key: Key) -> Flight:
         """From now on, what is seen of this order is kept, until `leave`."""
-        flight = Flight(key)
+        flight = Flight(product, key)
         with self._lock:
             self._flights.setdefault(key, []).append(flight)
         return flight
@@ -87,9 +89,12 @@ class Sightings:
         if not self._flights and not self.is_watching:
             return
         keys = [(name, value) for name in _IDS if (value := getattr(order, name)) is not None]
+        product = _product_of(order)
         with self._lock:
             flights = [flight for key in keys for flight in self._flights.get(key, ())]
             for flight in flights:
+                if product not in (None, flight.product):  # which may have the same ids
+                    continue
                 flight.seen.append(order)
                 del flight.seen[:-MOST_KEPT]
                 if flight.wake is not None:
@@ -114,6 +119,13 @@ class Steps:
                 callback(step)
             except Exception:
                 log.exception("a callback of on_step, told that %s is %s", step.verb, step.stage)
+
+
+def _product_of(order: Order) -> str | None:
+    """Of an order without a symbol, it may be either."""
+    if order.symbol is None:
+        return None
+    return OPTIONS if "-" in order.symbol else FUTURES
 
 
 def _nobody(order: Order) -> None:

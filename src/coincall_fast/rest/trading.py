@@ -512,6 +512,7 @@ class Asking:
         self.clock = rest.clock
         self.wait = rest.wait
         self.now_ms = rest.now_ms
+        self.known_ms = rest.known_ms
         self._market = market
         self._rest = rest
 

@@ -40,6 +40,10 @@ class _Watched:
         self.is_late = False
         self.proofs = 0  # that one which is unknown is not there
 
+    def is_of(self, order: Order) -> bool:
+        """Whether a sighting can be of it."""
+        return is_same(self.attempt.order, order, self.attempt.since_ms)
+
 
 class Watch:
     """The list, and the thread that looks after it as long as it is not empty.
@@ -89,6 +93,13 @@ class Watch:
                 self._thread.start()
         self._wake.set()
 
+    def leave(self, number: int) -> Attempt | None:
+        """Watches for the order of this id no longer; what was on the list."""
+        with self._lock:
+            watched = self._watched.pop(number, None)
+            self._sightings.is_watching = bool(self._watched)
+        return None if watched is None else watched.attempt
+
     def _note(self, order: Order) -> None:
         """Somebody has seen an order."""
         if order.client_order_id in self._watched:
@@ -100,9 +111,10 @@ class Watch:
         with self._lock:
             self._is_closing = True
             left = [w.attempt.order for w in self._watched.values() if w.is_unknown or w.is_late]
+            thread = self._thread  # which takes itself off when it ends
         self._wake.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
         for order in left:
             log.warning("nobody looks any more for order %s", order.client_order_id)
 
@@ -142,7 +154,7 @@ class Watch:
         while self._seen:
             order = self._seen.popleft()
             watched = self._watched.get(order.client_order_id or 0)
-            if watched is None or not is_same(watched.attempt.order, order):
+            if watched is None or not watched.is_of(order):
                 continue
             if not watched.is_late:
                 watched.is_late = True
@@ -155,7 +167,7 @@ class Watch:
                 )
                 self._tell(step)
             if order.is_terminal:
-                self._forget(order.client_order_id or 0)
+                self.leave(order.client_order_id or 0)
             else:
                 self._cancel(watched, order)
 
@@ -165,7 +177,7 @@ class Watch:
             watched.venue.end_order(order)
         except OrderNotFound as error:
             if error.state is not None:
-                self._forget(order.client_order_id or 0)
+                self.leave(order.client_order_id or 0)
         except CoincallFastError as error:
             log.warning("a late order could not be cancelled: %s", error)
 
@@ -184,7 +196,7 @@ class Watch:
                 log.warning("late orders could not be looked for: %s", error)
         for number, one in watched.items():
             if self._clock() >= one.until_s and not (one.is_unknown or one.is_late):
-                self._forget(number)
+                self.leave(number)
 
     def _look_at(self, venue: Asked, watched: list[_Watched]) -> None:
         """Whoever reads orders tells what is seen, and so does this thread."""
@@ -198,16 +210,14 @@ class Watch:
             if number in seen or not (one.is_late or one.is_unknown):
                 continue
             try:
-                venue.asked_order(one.attempt.order, self._clock() + QUESTION_S)
+                found = venue.asked_order(one.attempt.order, self._clock() + QUESTION_S)
+                is_there = one.is_of(found)
             except OrderNotFound:
+                is_there = False
+            if not is_there:
                 one.proofs += venue_ms > one.attempt.horizon_ms
             if one.is_unknown and one.proofs == PROOFS:
                 one.is_unknown = False
                 one.until_s = self._clock() + WATCHED_S
                 step = Step(venue.product, "place_order", Stage.ABSENT, one.attempt.order)
                 self._tell(step)
-
-    def _forget(self, number: int) -> None:
-        with self._lock:
-            self._watched.pop(number, None)
-            self._sightings.is_watching = bool(self._watched)
