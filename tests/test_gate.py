@@ -332,9 +332,30 @@ class TestBooks:
         assert [type(error) for _, error in events(session)] == [Unavailable] * ATTEMPTS
 
     def test_a_base_that_never_comes(self, session):
-        session.heard(BASE_NS)
+        [want] = session.take_wants()
+        session.fetching(want, 2 * S)
+        session.heard(2 * S + BASE_NS)
+        session.tick(2 * S + BASE_NS - 1)
         with pytest.raises(TransportError, match=CONTRACT):
-            session.tick(BASE_NS + 1)
+            session.tick(2 * S + BASE_NS)
+
+    def test_a_base_whose_turn_has_not_come(self, session):
+        """Hundreds of books wait behind one another, which costs no connection."""
+        for now_ns in range(S, 10 * BASE_NS, S):
+            session.heard(now_ns)
+            session.tick(now_ns)
+        [want] = session.take_wants()
+        assert not want.is_void
+        assert session.rebase(want, base(100), WALL_MS, 10 * BASE_NS).version == 100
+
+    @pytest.mark.parametrize("end", ["closed", "unsubscribed"])
+    def test_a_base_that_nobody_waits_for_is_void(self, session, end):
+        [want] = session.take_wants()
+        if end == "closed":
+            session.closed(2 * S)
+        else:
+            session.unsubscribe(BOOK, (CONTRACT,), {}, 2 * S)
+        assert want.is_void
 
     @pytest.mark.parametrize(
         "body",

@@ -52,7 +52,6 @@ class Books:
         self._repairs: dict[str, Repair] = {}
         self._rested: dict[str, int] = {}  # when each book was asked for anew
         self._behind: dict[str, int] = {}  # frames in a row that were older than the book
-        self._serial = 0  # of the last base that was wanted
 
     def all(self) -> list[OrderBook]:
         """The books that this connection has brought."""
@@ -72,7 +71,8 @@ class Books:
             self.dropped.add(symbol)
             self._stale.discard(symbol)
             self._fed.pop(symbol, None)
-            self._repairs.pop(symbol, None)
+            if (repair := self._repairs.pop(symbol, None)) is not None:
+                repair.give_up()
             self._clear(self._store.get(symbol))
 
     # ---------------------------------------------------------------- what the connection does
@@ -85,6 +85,8 @@ class Books:
 
     def forget_repairs(self) -> None:
         """Another connection begins everything anew."""
+        for repair in self._repairs.values():
+            repair.give_up()
         self._repairs.clear()
         self._rested.clear()
         self._behind.clear()
@@ -174,8 +176,7 @@ class Books:
         return repair
 
     def _fetch(self, repair: Repair, base: Base) -> None:
-        self._serial += 1
-        repair.want = Want(base, self._serial)
+        repair.want = Want(base)
         self.wants.append(repair.want)
 
     def _resubscribe(self, symbol: str, repair: Repair, now_ns: int) -> None:
@@ -194,6 +195,10 @@ class Books:
         """Whether it is not of a connection that is gone, nor a book that nobody wants any more."""
         repair = self._repairs.get(want.base.symbol)
         return repair is not None and repair.want is want
+
+    def fetching(self, want: Want, now_ns: int) -> None:
+        """The turn of one of `wants` has come, which has so long from now on."""
+        want.begun_ns = now_ns
 
     def no_base(self, want: Want, error: CoincallFastError, now_ns: int) -> None:
         """One of `wants` could not be had: it is wanted again a little later."""

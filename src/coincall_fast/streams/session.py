@@ -299,6 +299,10 @@ class Session:
             return None
         return self.begin(want.base.symbol, body, now_ns, wall_ms)
 
+    def fetching(self, want: Want, now_ns: int) -> None:
+        """The turn of one of `take_wants` has come, which has so long from now on."""
+        self._books.fetching(want, now_ns)
+
     def no_base(self, want: Want, error: CoincallFastError, now_ns: int) -> None:
         """One of `take_wants` could not be had: it is wanted again a little later."""
         self._books.no_base(want, error, now_ns)
