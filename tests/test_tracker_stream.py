@@ -107,7 +107,7 @@ class TestPrivateChannels:
             assert stream.orders.account is None
             (link,) = stream._links["futures"]
             until(lambda: len(link.session._topics) == 4, "the subscriptions")
-            topics = {topic.data_type for topic in link.session._topics}
+            topics = {topic.data_type for topic, _ in link.session._topics}
             assert topics == {"order", "trade", "position", "positionEvent"}
             until(lambda: stream.state == "open", "the connection")
         assert errors == []
