@@ -367,6 +367,14 @@ class TestBooks:
             b'{"id":1,"bids":[{"p":"x","s":1}],"asks":[]}',
             b'{"id":1,"bids":[{"p":null,"s":1}],"asks":[]}',
             b'{"id":-1,"bids":[],"asks":[]}',
+            b'{"id":-1,"current":1,"bids":[],"asks":[]}',
+            b'{"id":true,"current":1,"bids":[],"asks":[]}',
+            b'{"id":1,"bids":[],"asks":[]}',
+            b'{"id":1,"current":-1,"bids":[],"asks":[]}',
+            b'{"id":1,"current":1e30,"bids":[],"asks":[]}',
+            b'{"id":1,"current":1,"bids":[{"p":"x","s":1}],"asks":[]}',
+            b"<html>",
+            b"[" * 100_000,
         ],
     )
     def test_what_is_no_base(self, session, body):
@@ -376,6 +384,13 @@ class TestBooks:
         assert isinstance(error, DecodeError)
         session.tick(3 * S)
         assert self.begin(session, base(7), 3 * S).version == 7
+
+    def test_a_base_ahead_of_our_clock_is_wanted_again(self, session):
+        ahead = json.loads(base(100)) | {"update": WALL_MS / 1000 + 61}
+        assert self.begin(session, json.dumps(ahead).encode()) is None
+        assert not session.store[CONTRACT].is_valid
+        session.tick(3 * S)
+        assert self.begin(session, base(100), 3 * S).is_valid
 
     def test_no_more_updates_are_kept_than_so_many(self, session):
         for number in range(KEPT_FRAMES + 5):

@@ -217,14 +217,18 @@ class Books:
                 self._store.feed(update, now_ns)
         except (CoincallFastError, TypeError) as error:
             if not isinstance(error, GapError):
-                self._report(DecodeError(f"no snapshot of a book: {error}", 0, symbol))
+                why = error.reason if isinstance(error, DecodeError) else error
+                self._report(DecodeError(f"no snapshot of a book: {why}", 0, symbol))
             # Else it is older than the updates, or some of these are missing: the next will do.
             if (unseen := self._store.get(symbol)) is not None:
                 unseen.clear()
             if repair is not None:
                 repair.wait(now_ns)
             return None
-        return self.checked(book, symbol, now_ns, wall_ms)
+        begun = self.checked(book, symbol, now_ns, wall_ms)
+        if begun is None and repair is not None:  # perhaps of another minute than ours
+            repair.wait(now_ns)
+        return begun
 
     def subscribed(self, asked: Request, now_ns: int) -> None:
         """The updates of books that begin from a base will be kept from now on: that is fetched."""
