@@ -523,3 +523,37 @@ class TestStream:
         assert [version for version, _ in states] == [100, 101]
         assert states[-1] == (101, live)
         assert live[0] == [11.0, 4.0]
+
+    def test_a_recording_that_begins_half_way_has_the_books_too(self, server, tmp_path):
+        path = tmp_path / "gate.rec"
+        with stream_to(server) as stream:
+            stream.subscribe(Channel.BOOK, CONTRACT)
+            until(lambda: valid(stream, [CONTRACT]), "the book")
+            server.push(BOOK, update(101, 101, ("11", 4)))
+            until(lambda: stream.store[CONTRACT].version == 101, "the update")
+            with stream.record(path) as recorder:
+                until(lambda: recorder.written > 3, "the state")
+                server.push(BOOK, update(102, 103, ("11", 5)))
+                until(lambda: stream.store[CONTRACT].version == 103, "the next one")
+            live = stream.store[CONTRACT].snapshot().tolist()
+        played = gate.replay(path)
+        books = (one for one in played if isinstance(one, OrderBook))
+        versions = [(book.version, book.is_valid) for book in books]
+        assert versions == [(101, True), (103, True)]
+        assert played.store[CONTRACT].snapshot().tolist() == live
+
+    def test_a_recording_that_begins_before_the_base_has_what_waited(self, server, tmp_path):
+        path = tmp_path / "gate.rec"
+        server.holds_rest = True
+        with stream_to(server) as stream:
+            stream.subscribe(Channel.BOOK, CONTRACT)
+            until(lambda: server.peers and BOOK in server.peers[0].topics, "the subscription")
+            server.push(BOOK, update(101, 102, ("11", 4)))
+            [link] = stream._all_links
+            until(lambda: list(link.session._books.waiting()), "the update")
+            with stream.record(path) as recorder:
+                until(lambda: recorder.written > 3, "the update again")
+                server.holds_rest = False
+                until(lambda: valid(stream, [CONTRACT]), "the book")
+                assert stream.store[CONTRACT].version == 102
+        assert gate.replay(path).run().store[CONTRACT].version == 102

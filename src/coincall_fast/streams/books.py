@@ -6,7 +6,9 @@ that an old price cannot be read by forgetting to look. Like the session it has 
 clock; every ``now_ns`` is ``time.monotonic_ns()``.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 
 from .._book import BookStore, OrderBook
 from ..errors import CoincallFastError, DecodeError, GapError, TransportError, VenueError
@@ -241,6 +243,35 @@ class Books:
             is_begun = symbol in self._repairs or (book is not None and book.is_valid)
             if not is_begun and self._topics.of_book(symbol) is not None:
                 self._break(symbol, None, now_ns)
+
+    # ---------------------------------------------------------------- recorded half-way
+
+    def states(self) -> Iterator[bytes]:
+        """The books that go on from what they hold, which no frame to come says as a whole."""
+        for symbol, book in self._fed.items():
+            version, ts_ms, rows = book.version, book.ts_ms, book.snapshot()
+            if not book.is_valid or version is None:
+                continue
+            bids = rows[0:2, : book.bid_count].T.tolist()
+            asks = rows[2:4, : book.ask_count].T.tolist()
+            state = {"symbol": symbol, "version": version, "ts_ms": ts_ms}
+            yield json.dumps({**state, "bids": bids, "asks": asks}).encode()
+
+    def waiting(self) -> Iterator[bytes]:
+        """The updates that have come before their base."""
+        for repair in self._repairs.values():
+            yield from repair.frames
+
+    def go_on(self, state: bytes, now_ns: int, wall_ms: int) -> OrderBook | None:
+        """One of `states`."""
+        said = json.loads(state, parse_int=Decimal)
+        bids, asks = (
+            [(price.scaleb(-8), size.scaleb(-8)) for price, size in said[side]]
+            for side in ("bids", "asks")
+        )
+        symbol, version, ts_ms = said["symbol"], int(said["version"]), int(said["ts_ms"])
+        book = self._store.load(symbol, bids, asks, ts_ms, now_ns, version=version)
+        return self.checked(book, symbol, now_ns, wall_ms)
 
     # ---------------------------------------------------------------- what time does
 

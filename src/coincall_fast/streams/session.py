@@ -161,6 +161,10 @@ class Session:
                 self._tell_tape(kind, now_ns, min(self._dialect.book_types), dropped, {})
         if self._is_open:
             tape.put(Kind.OPENED, now_ns)
+            for state in self._books.states():
+                tape.put(Kind.BOOK, now_ns, state)
+            for frame in self._books.waiting():
+                tape.put(Kind.FRAME, now_ns, frame)
 
     def _tell_tape(
         self,
@@ -312,6 +316,10 @@ class Session:
         if self._tape is not None:
             self._tape.put(Kind.BASE, now_ns, symbol.encode() + b"\n" + body, wall_ms)
         return self._books.begin(symbol, body, now_ns, wall_ms)
+
+    def go_on(self, state: bytes, now_ns: int, wall_ms: int) -> OrderBook | None:
+        """A book as it was when it began to be recorded."""
+        return self._books.go_on(state, now_ns, wall_ms)
 
     # ---------------------------------------------------------------- what the venue answers
 
