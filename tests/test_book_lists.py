@@ -86,6 +86,22 @@ def test_a_v5_change() -> None:
     assert book.stats == Stats(5, 0, 0, 0, 0, 0, 0, 1)
 
 
+@pytest.mark.parametrize("more", [0, 30])
+@pytest.mark.parametrize("level", ["10", "9.5", "9"])
+def test_of_a_level_that_is_said_twice_the_last_counts(level: str, more: int) -> None:
+    """Whether there are few changes or many, and whether it was held before."""
+    others = [(f"{1 + n / 100:.2f}", "1") for n in range(more)]
+    kept = [[float(price), float(size)] for price, size in others]
+    held = [row for row in READ[0] if row[0] != float(level)]
+    for rows, left in (
+        ([(level, "7"), (level, "0")], held),
+        ([(level, "0"), (level, "7")], [*held, [float(level), 7]]),
+        ([(level, "7"), (level, "6")], [*held, [float(level), 6]]),
+    ):
+        book = book_of(v5("snapshot", 7, *HELD), v5("delta", 8, [*others, *rows], []))
+        assert sides(book)[0] == sorted([*left, *kept], reverse=True)
+
+
 @pytest.mark.parametrize("late", [0, 6, 7])
 def test_a_v5_number_that_is_held_is_not_applied_again(late: int) -> None:
     book = book_of(v5("snapshot", 7, *HELD))

@@ -29,6 +29,7 @@ from coincall_fast._book import BookStore
 from coincall_fast.backoff import Backoff
 from coincall_fast.bybit import Dialect, Stream
 from coincall_fast.signing import Credentials, bybit_signature
+from coincall_fast.streams.recording import Kind
 from coincall_fast.streams.session import LOGIN_NS, Session
 from coincall_fast.wire import BYBIT, BYBIT_V5
 from streams import listen, until, valid
@@ -546,6 +547,29 @@ class TestStream:
         assert [type(error) for error in errors] == [GapError]
         assert states == [(True, 55), (False, None), (True, 55), (True, 56)]
         assert live == [15.0, 10.0]
+
+    @pytest.mark.parametrize("edition", ["v1", "v5"])
+    def test_a_recording_that_begins_half_way_has_the_books_too(self, edition):
+        session = opened(edition=edition)
+        whole = SEED_NEW if edition == "v1" else v5("snapshot", 55, [["10", "1.67"]])
+        book = session.receive(whole, 1, WALL_MS)
+        records = []
+
+        class Tape:
+            def put(self, kind, recv_ns, payload=b"", wall_ms=None):
+                records.append((kind, payload))
+
+        session.record(Tape(), 2)
+        states = [payload for kind, payload in records if kind is Kind.BOOK]
+        other = session_of(edition=edition)
+        other.opened(2)
+        for state in states:
+            assert other.go_on(state, 2, WALL_MS).snapshot().tolist() == book.snapshot().tolist()
+        after = change(56, insert=[("Buy", "15", "1")], ts=WALL_MS)
+        if edition == "v5":
+            after = v5("delta", 56, [["15", "1"]])
+        assert bids(other.receive(after, 3, WALL_MS)) == bids(session.receive(after, 3, WALL_MS))
+        assert events(other) == []
 
     def test_a_book_comes_one_way_at_a_time(self, server):
         """Else two channels, each right by itself, would make one wrong book."""

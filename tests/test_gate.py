@@ -332,9 +332,30 @@ class TestBooks:
         assert [type(error) for _, error in events(session)] == [Unavailable] * ATTEMPTS
 
     def test_a_base_that_never_comes(self, session):
-        session.heard(BASE_NS)
+        [want] = session.take_wants()
+        session.fetching(want, 2 * S)
+        session.heard(2 * S + BASE_NS)
+        session.tick(2 * S + BASE_NS - 1)
         with pytest.raises(TransportError, match=CONTRACT):
-            session.tick(BASE_NS + 1)
+            session.tick(2 * S + BASE_NS)
+
+    def test_a_base_whose_turn_has_not_come(self, session):
+        """Hundreds of books wait behind one another, which costs no connection."""
+        for now_ns in range(S, 10 * BASE_NS, S):
+            session.heard(now_ns)
+            session.tick(now_ns)
+        [want] = session.take_wants()
+        assert not want.is_void
+        assert session.rebase(want, base(100), WALL_MS, 10 * BASE_NS).version == 100
+
+    @pytest.mark.parametrize("end", ["closed", "unsubscribed"])
+    def test_a_base_that_nobody_waits_for_is_void(self, session, end):
+        [want] = session.take_wants()
+        if end == "closed":
+            session.closed(2 * S)
+        else:
+            session.unsubscribe(BOOK, (CONTRACT,), {}, 2 * S)
+        assert want.is_void
 
     @pytest.mark.parametrize(
         "body",
@@ -346,6 +367,14 @@ class TestBooks:
             b'{"id":1,"bids":[{"p":"x","s":1}],"asks":[]}',
             b'{"id":1,"bids":[{"p":null,"s":1}],"asks":[]}',
             b'{"id":-1,"bids":[],"asks":[]}',
+            b'{"id":-1,"current":1,"bids":[],"asks":[]}',
+            b'{"id":true,"current":1,"bids":[],"asks":[]}',
+            b'{"id":1,"bids":[],"asks":[]}',
+            b'{"id":1,"current":-1,"bids":[],"asks":[]}',
+            b'{"id":1,"current":1e30,"bids":[],"asks":[]}',
+            b'{"id":1,"current":1,"bids":[{"p":"x","s":1}],"asks":[]}',
+            b"<html>",
+            b"[" * 100_000,
         ],
     )
     def test_what_is_no_base(self, session, body):
@@ -355,6 +384,13 @@ class TestBooks:
         assert isinstance(error, DecodeError)
         session.tick(3 * S)
         assert self.begin(session, base(7), 3 * S).version == 7
+
+    def test_a_base_ahead_of_our_clock_is_wanted_again(self, session):
+        ahead = json.loads(base(100)) | {"update": WALL_MS / 1000 + 61}
+        assert self.begin(session, json.dumps(ahead).encode()) is None
+        assert not session.store[CONTRACT].is_valid
+        session.tick(3 * S)
+        assert self.begin(session, base(100), 3 * S).is_valid
 
     def test_no_more_updates_are_kept_than_so_many(self, session):
         for number in range(KEPT_FRAMES + 5):
@@ -487,3 +523,37 @@ class TestStream:
         assert [version for version, _ in states] == [100, 101]
         assert states[-1] == (101, live)
         assert live[0] == [11.0, 4.0]
+
+    def test_a_recording_that_begins_half_way_has_the_books_too(self, server, tmp_path):
+        path = tmp_path / "gate.rec"
+        with stream_to(server) as stream:
+            stream.subscribe(Channel.BOOK, CONTRACT)
+            until(lambda: valid(stream, [CONTRACT]), "the book")
+            server.push(BOOK, update(101, 101, ("11", 4)))
+            until(lambda: stream.store[CONTRACT].version == 101, "the update")
+            with stream.record(path) as recorder:
+                until(lambda: recorder.written > 3, "the state")
+                server.push(BOOK, update(102, 103, ("11", 5)))
+                until(lambda: stream.store[CONTRACT].version == 103, "the next one")
+            live = stream.store[CONTRACT].snapshot().tolist()
+        played = gate.replay(path)
+        books = (one for one in played if isinstance(one, OrderBook))
+        versions = [(book.version, book.is_valid) for book in books]
+        assert versions == [(101, True), (103, True)]
+        assert played.store[CONTRACT].snapshot().tolist() == live
+
+    def test_a_recording_that_begins_before_the_base_has_what_waited(self, server, tmp_path):
+        path = tmp_path / "gate.rec"
+        server.holds_rest = True
+        with stream_to(server) as stream:
+            stream.subscribe(Channel.BOOK, CONTRACT)
+            until(lambda: server.peers and BOOK in server.peers[0].topics, "the subscription")
+            server.push(BOOK, update(101, 102, ("11", 4)))
+            [link] = stream._all_links
+            until(lambda: list(link.session._books.waiting()), "the update")
+            with stream.record(path) as recorder:
+                until(lambda: recorder.written > 3, "the update again")
+                server.holds_rest = False
+                until(lambda: valid(stream, [CONTRACT]), "the book")
+                assert stream.store[CONTRACT].version == 102
+        assert gate.replay(path).run().store[CONTRACT].version == 102

@@ -37,6 +37,7 @@ BOOK = "options.order_book_update"
 CANDLES = "options.contract_candlesticks"
 BALANCES = "options.balances"
 PORTFOLIO = "options.portfolio"
+END_MS = 10**15  # no time in ms is later
 LEVEL = 50  # of both the updates and their snapshot, which is never to be the deeper
 
 
@@ -220,12 +221,14 @@ class Dialect(_Dialect):
         try:
             said = json.loads(body, parse_float=Decimal)
             bids, asks = ([(row["p"], row["s"]) for row in said[side]] for side in ("bids", "asks"))
-            ts_ms = int(Decimal(said.get("update") or said.get("current") or 0) * 1000)
+            ts_ms = int(Decimal(said.get("update") or said["current"]) * 1000)
             version = said["id"]
-        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             raise DecodeError("the snapshot of a book is none") from None
-        if not isinstance(version, int):
+        if type(version) is not int:
             raise DecodeError("the snapshot of a book has no number")
+        if not 0 <= ts_ms < END_MS:
+            raise DecodeError("the snapshot of a book has no time")
         return Whole(bids, asks, ts_ms, version)
 
 

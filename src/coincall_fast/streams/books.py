@@ -6,7 +6,9 @@ that an old price cannot be read by forgetting to look. Like the session it has 
 clock; every ``now_ns`` is ``time.monotonic_ns()``.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 
 from .._book import BookStore, OrderBook
 from ..errors import CoincallFastError, DecodeError, GapError, TransportError, VenueError
@@ -52,7 +54,6 @@ class Books:
         self._repairs: dict[str, Repair] = {}
         self._rested: dict[str, int] = {}  # when each book was asked for anew
         self._behind: dict[str, int] = {}  # frames in a row that were older than the book
-        self._serial = 0  # of the last base that was wanted
 
     def all(self) -> list[OrderBook]:
         """The books that this connection has brought."""
@@ -72,7 +73,8 @@ class Books:
             self.dropped.add(symbol)
             self._stale.discard(symbol)
             self._fed.pop(symbol, None)
-            self._repairs.pop(symbol, None)
+            if (repair := self._repairs.pop(symbol, None)) is not None:
+                repair.give_up()
             self._clear(self._store.get(symbol))
 
     # ---------------------------------------------------------------- what the connection does
@@ -85,6 +87,8 @@ class Books:
 
     def forget_repairs(self) -> None:
         """Another connection begins everything anew."""
+        for repair in self._repairs.values():
+            repair.give_up()
         self._repairs.clear()
         self._rested.clear()
         self._behind.clear()
@@ -174,8 +178,7 @@ class Books:
         return repair
 
     def _fetch(self, repair: Repair, base: Base) -> None:
-        self._serial += 1
-        repair.want = Want(base, self._serial)
+        repair.want = Want(base)
         self.wants.append(repair.want)
 
     def _resubscribe(self, symbol: str, repair: Repair, now_ns: int) -> None:
@@ -195,6 +198,10 @@ class Books:
         repair = self._repairs.get(want.base.symbol)
         return repair is not None and repair.want is want
 
+    def fetching(self, want: Want, now_ns: int) -> None:
+        """The turn of one of `wants` has come, which has so long from now on."""
+        want.begun_ns = now_ns
+
     def no_base(self, want: Want, error: CoincallFastError, now_ns: int) -> None:
         """One of `wants` could not be had: it is wanted again a little later."""
         repair = self._repairs.get(want.base.symbol)
@@ -212,14 +219,18 @@ class Books:
                 self._store.feed(update, now_ns)
         except (CoincallFastError, TypeError) as error:
             if not isinstance(error, GapError):
-                self._report(DecodeError(f"no snapshot of a book: {error}", 0, symbol))
+                why = error.reason if isinstance(error, DecodeError) else error
+                self._report(DecodeError(f"no snapshot of a book: {why}", 0, symbol))
             # Else it is older than the updates, or some of these are missing: the next will do.
             if (unseen := self._store.get(symbol)) is not None:
                 unseen.clear()
             if repair is not None:
                 repair.wait(now_ns)
             return None
-        return self.checked(book, symbol, now_ns, wall_ms)
+        begun = self.checked(book, symbol, now_ns, wall_ms)
+        if begun is None and repair is not None:  # perhaps of another minute than ours
+            repair.wait(now_ns)
+        return begun
 
     def subscribed(self, asked: Request, now_ns: int) -> None:
         """The updates of books that begin from a base will be kept from now on: that is fetched."""
@@ -232,6 +243,35 @@ class Books:
             is_begun = symbol in self._repairs or (book is not None and book.is_valid)
             if not is_begun and self._topics.of_book(symbol) is not None:
                 self._break(symbol, None, now_ns)
+
+    # ---------------------------------------------------------------- recorded half-way
+
+    def states(self) -> Iterator[bytes]:
+        """The books that go on from what they hold, which no frame to come says as a whole."""
+        for symbol, book in self._fed.items():
+            version, ts_ms, rows = book.version, book.ts_ms, book.snapshot()
+            if not book.is_valid or version is None:
+                continue
+            bids = rows[0:2, : book.bid_count].T.tolist()
+            asks = rows[2:4, : book.ask_count].T.tolist()
+            state = {"symbol": symbol, "version": version, "ts_ms": ts_ms}
+            yield json.dumps({**state, "bids": bids, "asks": asks}).encode()
+
+    def waiting(self) -> Iterator[bytes]:
+        """The updates that have come before their base."""
+        for repair in self._repairs.values():
+            yield from repair.frames
+
+    def go_on(self, state: bytes, now_ns: int, wall_ms: int) -> OrderBook | None:
+        """One of `states`."""
+        said = json.loads(state, parse_int=Decimal)
+        bids, asks = (
+            [(price.scaleb(-8), size.scaleb(-8)) for price, size in said[side]]
+            for side in ("bids", "asks")
+        )
+        symbol, version, ts_ms = said["symbol"], int(said["version"]), int(said["ts_ms"])
+        book = self._store.load(symbol, bids, asks, ts_ms, now_ns, version=version)
+        return self.checked(book, symbol, now_ns, wall_ms)
 
     # ---------------------------------------------------------------- what time does
 

@@ -1,8 +1,8 @@
-"""What streams need from REST, fetched on a thread of its own: no frame waits for it."""
+"""What streams need from REST, fetched on threads of its own: no frame waits for it."""
 
-import queue
 import threading
 import time
+from collections import deque
 from typing import Any, Protocol
 
 from ..errors import CoincallFastError, TransportError, Unavailable
@@ -13,6 +13,8 @@ from .repairs import Want
 
 __all__ = ["Fetcher"]
 
+AT_ONCE = 4  # so that one that hangs holds up no other
+PACE_S = 0.05  # between two: a venue takes only so many in a time
 LIMITS = Timeout(connect_s=3.0, read_s=5.0, total_s=10.0)  # less than a session waits
 OK = 200
 
@@ -24,43 +26,58 @@ class Asker(Protocol):
 
 
 class Fetcher:
-    """Fetches one thing after the other, as long as there is something to fetch."""
+    """Fetches what is wanted in the order asked for, as long as there is something to fetch."""
 
     def __init__(self, rest_url: str, venue: str) -> None:
         self._http = Http(Place.parse(rest_url), LIMITS)
         self._venue = venue
-        self._wanted: queue.SimpleQueue[tuple[Want, Asker]] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._left = 0
-        self._is_closed = False
+        self._wanted: deque[tuple[Want, Asker]] = deque()
+        self._running = 0  # threads, each of which is busy
+        self._next_s = 0.0  # when the next may be asked for
+        self._closing = threading.Event()
 
     def fetch(self, want: Want, asker: Asker) -> None:
-        """Has `asker` call "rebase" with what came, or "no_base" with why nothing did."""
+        """Has `asker` call "fetching" when its turn comes, and then "rebase" with what came, or
+        "no_base" with why nothing did. What has become void meanwhile is not asked for."""
         with self._lock:
-            self._wanted.put((want, asker))
-            self._left += 1
-            if self._left == 1:
+            self._wanted.append((want, asker))
+            if self._running < AT_ONCE:
+                self._running += 1
                 run = threading.Thread(target=self._run, name="coincall-fast bases", daemon=True)
                 run.start()
 
     def close(self) -> None:
-        self._is_closed = True
+        self._closing.set()
         self._http.close()
 
     def orphan(self) -> None:
-        """In a child after a fork, where the thread is not."""
+        """In a child after a fork, where the threads are not."""
         self._lock = threading.Lock()
-        self._is_closed = True
+        self._closing = threading.Event()
+        self._closing.set()
 
     def _run(self) -> None:
-        while True:
-            want, asker = self._wanted.get()
-            if not self._is_closed:
-                self._fetch_one(want, asker)
-            with self._lock:
-                self._left -= 1
-                if not self._left:
-                    return
+        while (taken := self._take()) is not None:
+            want, asker, wait_s = taken
+            if self._closing.wait(wait_s) or want.is_void:
+                continue
+            asker.ask("fetching", want)
+            self._fetch_one(want, asker)
+
+    def _take(self) -> tuple[Want, Asker, float] | None:
+        """The next one, and how long it has to wait; None where nothing is left."""
+        with self._lock:
+            while self._wanted and not self._closing.is_set():
+                want, asker = self._wanted.popleft()
+                if want.is_void:
+                    continue
+                now_s = time.monotonic()
+                wait_s = max(0.0, self._next_s - now_s)
+                self._next_s = now_s + wait_s + PACE_S
+                return want, asker, wait_s
+            self._running -= 1
+            return None
 
     def _fetch_one(self, want: Want, asker: Asker) -> None:
         what = f"the base of {want.base.symbol}"

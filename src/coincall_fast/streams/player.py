@@ -145,6 +145,8 @@ class Replay:
             case Kind.BASE:
                 symbol, _, body = payload.partition(b"\n")
                 yield from self._items(session.begin(symbol.decode(), body, now_ns, self.wall_ms))
+            case Kind.BOOK:
+                yield from self._items(session.go_on(payload, now_ns, self.wall_ms))
             case Kind.TICK:
                 try:
                     session.tick(now_ns)

@@ -45,6 +45,7 @@ class Kind(IntEnum):
     GAP = 10  # frames are missing here: JSON of how many, and since when
     NOTE = 11  # the user's own words
     BASE = 12  # a whole book from elsewhere: its symbol, a line feed, and the body
+    BOOK = 13  # a book that updates go on from, as the recorder found it: JSON
 
 
 class Record(NamedTuple):

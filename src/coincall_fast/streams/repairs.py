@@ -16,10 +16,14 @@ ATTEMPTS = 8
 
 @dataclass(slots=True)
 class Want:
-    """A base that is to be fetched; `serial` tells answers that nobody waits for any more."""
+    """A base that is to be fetched. Any thread may look whether it still is.
+
+    `begun_ns` is when its turn came, 0 until then: it may have to wait behind others.
+    """
 
     base: Base
-    serial: int
+    begun_ns: int = 0
+    is_void: bool = False
 
 
 @dataclass(slots=True)
@@ -41,8 +45,16 @@ class Repair:
     def is_late(self, now_ns: int) -> bool:
         if self.attempts >= ATTEMPTS:
             return True
-        limit_ns = FRESH_NS if self.want is None else BASE_NS
-        return not self.retry_ns and now_ns - self.asked_ns >= limit_ns
+        if self.retry_ns:
+            return False
+        if self.want is None:
+            return now_ns - self.asked_ns >= FRESH_NS
+        return self.want.begun_ns > 0 and now_ns - self.want.begun_ns >= BASE_NS
+
+    def give_up(self) -> None:
+        """Nobody waits for the book any more."""
+        if self.want is not None:
+            self.want.is_void = True
 
     def wait(self, now_ns: int) -> None:
         """The last attempt was in vain."""

@@ -161,6 +161,10 @@ class Session:
                 self._tell_tape(kind, now_ns, min(self._dialect.book_types), dropped, {})
         if self._is_open:
             tape.put(Kind.OPENED, now_ns)
+            for state in self._books.states():
+                tape.put(Kind.BOOK, now_ns, state)
+            for frame in self._books.waiting():
+                tape.put(Kind.FRAME, now_ns, frame)
 
     def _tell_tape(
         self,
@@ -299,6 +303,10 @@ class Session:
             return None
         return self.begin(want.base.symbol, body, now_ns, wall_ms)
 
+    def fetching(self, want: Want, now_ns: int) -> None:
+        """The turn of one of `take_wants` has come, which has so long from now on."""
+        self._books.fetching(want, now_ns)
+
     def no_base(self, want: Want, error: CoincallFastError, now_ns: int) -> None:
         """One of `take_wants` could not be had: it is wanted again a little later."""
         self._books.no_base(want, error, now_ns)
@@ -308,6 +316,10 @@ class Session:
         if self._tape is not None:
             self._tape.put(Kind.BASE, now_ns, symbol.encode() + b"\n" + body, wall_ms)
         return self._books.begin(symbol, body, now_ns, wall_ms)
+
+    def go_on(self, state: bytes, now_ns: int, wall_ms: int) -> OrderBook | None:
+        """A book as it was when it began to be recorded."""
+        return self._books.go_on(state, now_ns, wall_ms)
 
     # ---------------------------------------------------------------- what the venue answers
 
