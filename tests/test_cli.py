@@ -20,6 +20,21 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="has no terminals or signa
 IMPATIENT = "from coincall_fast.cli import live, main; live.OPEN_S = 0.5; raise SystemExit(main())"
 
 
+@pytest.fixture
+def here(capsys, monkeypatch):
+    """A command run in this process, which keeps its signals: code, output and complaints."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def run_here(*arguments):
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    return run_here
+
+
 def assert_books(lines):
     """Each line is one moment of one book, and says so consistently."""
     for line in lines:
@@ -134,17 +149,11 @@ class TestDemo:
         ],
         ids=" ".join,
     )
-    def test_wrong_usage_is_2(self, arguments, capsys, monkeypatch):
-        """In this process, which keeps its signals."""
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
-        try:
-            code = main(["demo", *arguments])
-        except SystemExit as ended:
-            code = ended.code
-        told = capsys.readouterr()
+    def test_wrong_usage_is_2(self, here, arguments):
+        code, shown, complaints = here("demo", *arguments)
         assert code == 2
-        assert told.out == ""
-        assert told.err
+        assert shown == ""
+        assert complaints
 
     @pytest.mark.parametrize("arguments", [["--symbols", "DOGEUSD"], ["--bogus"]], ids=" ".join)
     def test_wrong_usage_of_a_process_is_2(self, arguments):
@@ -306,8 +315,14 @@ def test_sim_has_every_switch():
         "start_ms=then",
     ],
 )
-def test_a_setting_that_is_none_is_2(setting):
-    done = run("sim", "--seconds", "1", "--set", setting)
+def test_a_setting_that_is_none_is_2(here, setting):
+    code, _, complaints = here("sim", "--seconds", "1", "--set", setting)
+    assert code == 2
+    assert len(complaints.splitlines()) == 1
+
+
+def test_a_setting_that_is_none_ends_a_process_with_2():
+    done = run("sim", "--seconds", "1", "--set", "edition=2022")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
 
@@ -321,8 +336,8 @@ def test_without_the_extra_it_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "x"])
-def test_a_port_that_is_none_is_2(port):
-    assert run("sim", "--port", port).returncode == 2
+def test_a_port_that_is_none_is_2(here, port):
+    assert here("sim", "--port", port)[0] == 2
 
 
 def test_a_port_that_is_taken_is_1(exchange):
