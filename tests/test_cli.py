@@ -27,7 +27,7 @@ def here(capsys, monkeypatch):
 
     def run_here(*arguments):
         try:
-            code = main(arguments)
+            code: object = main(arguments)
         except SystemExit as ended:
             code = ended.code
         return code, *capsys.readouterr()
