@@ -343,6 +343,11 @@ cdef class Cells(Message):
         cdef int i = shape.cells[field.place]
         return field.kind if i == NO_CELL else shape.c.kind[i]
 
+    @property
+    def _made_of(self):
+        """Of one that was made by hand, (name, kind) of the attributes that it was made of."""
+        return <tuple?>shape_of_row(self).id[1]
+
     def _fill(self, bytes row not None, tuple kinds not None):
         """Makes it of a row that has the attributes' names for keys. Raises DecodeError.
 

@@ -190,6 +190,18 @@ def test_modifications_that_are_not_sent(
     assert written(stub) == []
 
 
+@pytest.mark.parametrize("ids", [{"order_id": 7}, {"order_id": 5}, {"client_order_id": 5}])
+def test_what_was_asked_for_has_the_id_that_the_venue_says(
+    client: Client, ids: dict[str, int]
+) -> None:
+    """All else is as it was given, digit by digit."""
+    order = client.futures.modify_order(symbol="BTCUSD", price="19000.10", qty=0.5, **ids)
+    given = {"symbol": "BTCUSD", "price": "19000.10", "qty": 0.5} | ids | {"order_id": 7}
+    assert order == Order(**given)
+    assert (str(order.exact("price")), str(order.exact("qty"))) == ("19000.10", "0.5")
+    assert order.extra == {}
+
+
 def test_the_grid_is_asked_for_once(stub: Stub, client: Client) -> None:
     """The pair's tick counts, not the option's; for what is not listed nobody knows any."""
     order: dict[str, Any] = {"symbol": OPTION, "side": "sell", "qty": 1, "order_type": "limit"}

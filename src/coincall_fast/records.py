@@ -189,6 +189,7 @@ def columns(*names: str, computed: bool = False) -> Callable[[type[_R]], type[_R
         for place, field in enumerate(fields.values()):
             field.place = place
         made._fields, made._columns, made._computed = tuple(fields.values()), names, computed
+        made._names = frozenset(fields)
         made._venues = {}
         uncollected(made)
         return made
@@ -227,21 +228,32 @@ class Record(Cells):
 
     __slots__ = ()
     _fields: ClassVar[tuple[Field[Any], ...]] = ()
+    _names: ClassVar[frozenset[str]] = frozenset()
     _columns: ClassVar[tuple[str, ...]] = ()
     _computed: ClassVar[bool] = False
     _venues: ClassVar[dict[str, Spelling]] = {}
 
     def __init__(self, **values: Any) -> None:
-        unknown = values.keys() - {field.name for field in self._fields}
-        if unknown:
-            raise UsageError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
-        said = {name: value for name, value in values.items() if value is not None}
+        if not values.keys() <= self._names:
+            unknown = ", ".join(sorted(values.keys() - self._names))
+            raise UsageError(f"{type(self).__name__} has no {unknown}")
         made = type(self)
-        kinds = tuple((name, _by_hand(getattr(made, name), value)) for name, value in said.items())
+        said = {name: value for name, value in values.items() if value is not None}
+        kinds = [(name, _by_hand(getattr(made, name), value)) for name, value in said.items()]
         try:
-            self._fill(_encoded(said).encode(), kinds)
+            self._fill(_encoded(said).encode(), tuple(kinds))
         except (DecodeError, TypeError, ValueError) as error:
             raise UsageError(f"{type(self).__name__}: {error}") from None
+
+    def _numbered(self, name: str, number: int) -> Self:
+        """The same, made by hand, with another integer: an id that it has got since."""
+        kinds = self._made_of
+        if any(name == known for known, _ in kinds):
+            return type(self)(**{**json.loads(self._row, parse_float=Decimal), name: number})
+        made = type(self).__new__(type(self))
+        row = b'%b, "%b": %d}' % (self._row[:-1], name.encode(), number)
+        made._fill(row, (*kinds, (name, Kind.INTEGER)))
+        return made
 
     @property
     def extra(self) -> dict[str, Any]:

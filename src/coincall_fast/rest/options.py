@@ -1,7 +1,7 @@
 """Options: `client.options`. Seed 003; protocol page, sections 2.3, 2.4 and 2.7."""
 
 import contextlib
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from .instruments import OPTIONS, Instrument, options_of
 from .outcomes import is_unknown
 from .parameters import wired
 from .reports import Delivery, ExpiryEstimate, Protection
-from .tickets import Outcome, as_order, failed, id_of, is_done, rows_of, said_id
+from .tickets import Outcome, failed, id_of, identified, is_done, rows_of, said_id
 from .trading import Guard, Trading, outcome
 
 __all__ = ["Mmp", "Options"]
@@ -144,9 +144,9 @@ class Options(Trading):
             self._unread("place_orders", items, f"{len(rows)} answers to {len(items)} orders")
             return
         if len(rows) == 1:
-            ((attempt, fields),) = items.items()
+            (attempt,) = items
             if ids:
-                self._taken(attempt, fields, ids.pop())
+                self._taken(attempt, ids.pop())
             else:
                 self._row_failed("place_orders", attempt, rows[0])
             return
@@ -155,7 +155,7 @@ class Options(Trading):
             self._refused("place_orders", left, items, rows)
         elif not refused:  # all stand, whichever id is whose
             for attempt in left:
-                self._taken(attempt, items[attempt], None)
+                self._taken(attempt, None)
         else:
             self._unread("place_orders", left, "nothing says whose answer is whose")
 
@@ -173,7 +173,7 @@ class Options(Trading):
                     # be that of an order from before.
                     if attempt in left and (attempt.is_own_id or order.order_id in ids):
                         left.remove(attempt)
-                        self._taken(attempt, items[attempt], order.order_id)
+                        self._taken(attempt, order.order_id)
             return len(left) <= len(items) - len(ids)
 
         looks = (self._asking.asked_open, partial(self._asking.asked_ended, since_ms))
@@ -236,8 +236,8 @@ class Options(Trading):
             else:
                 self._row_failed(verb, attempt, row, is_sure=False)
 
-    def _taken(self, attempt: Attempt, fields: Mapping[str, Any], order_id: int | None) -> None:
-        self._desk.taken(attempt, as_order(fields, order_id))
+    def _taken(self, attempt: Attempt, order_id: int | None) -> None:
+        self._desk.taken(attempt, identified(attempt.order, order_id))
 
     def _unread(self, verb: str, attempts: Iterable[Attempt], why: str) -> None:
         """The answer does not tell what became of these."""

@@ -25,6 +25,7 @@ __all__ = [
     "failed",
     "given",
     "id_of",
+    "identified",
     "is_done",
     "numbered",
     "one_id",
@@ -124,12 +125,17 @@ def _demand(fields: Mapping[str, Any], *, needed: str, allowed: str) -> None:
     wired(allowed, fields)
 
 
-def as_order(fields: Mapping[str, Any], order_id: int | None = None) -> Order:
+def as_order(fields: Mapping[str, Any]) -> Order:
     """What is asked for, as an `Order` without a state."""
     told = {name: PARAMETERS[name].of(fields[name], name) for name in _TOLD if name in fields}
-    if order_id is not None:
-        told["order_id"] = order_id
     return Order(**told)
+
+
+def identified(asked: Order, order_id: int | None) -> Order:
+    """What was asked for, by the id that the venue's answer says, if it says one."""
+    if order_id is None or order_id == asked.order_id:
+        return asked
+    return asked._numbered("order_id", order_id)
 
 
 # ---------------------------------------------------------------- which order is meant

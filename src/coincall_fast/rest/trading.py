@@ -44,6 +44,7 @@ from .tickets import (
     failed,
     given,
     id_of,
+    identified,
     is_done,
     numbered,
     one_id,
@@ -395,7 +396,7 @@ class Trading:
         except CoincallFastError as error:
             self._desk.failed(attempt, error)
         else:
-            self._desk.taken(attempt, as_order(fields, order_id))
+            self._desk.taken(attempt, identified(attempt.order, order_id))
 
     # ---------------------------------------------------------------- what stands and what was
 

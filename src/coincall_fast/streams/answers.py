@@ -22,23 +22,26 @@ class Unanswered:
         self._waiting: deque[Request] = deque()
         self._proven = 0  # the first so many of them, by books
         self.says_yes = False  # whether this connection answers what succeeds
+        self.is_unproven = False  # whether there is one that a book may prove
 
     def clear(self) -> None:
         self._waiting.clear()
         self._proven = 0
-        self.says_yes = False
+        self.says_yes = self.is_unproven = False
 
     def sent(self, request: Request) -> None:
         if len(self._waiting) == self.KEPT:
             self._waiting.popleft()
             self._proven = max(0, self._proven - 1)
         self._waiting.append(request)
+        self.is_unproven = True
 
     def proved(self, symbol: str) -> None:
         """A book has come. A list fails as a whole, so that one of it stands for all."""
         if self._proven < len(self._waiting):
             next_one = self._waiting[self._proven]
             self._proven += next_one.action == "subscribe" and symbol in next_one.symbols
+        self.is_unproven = self._proven < len(self._waiting)
 
     def answer(self, reply: Reply) -> Request | None:
         """The request that a reply is to, which is not waiting any more."""

@@ -251,7 +251,7 @@ class Session:
             if self._gap_start_ns is not None:
                 self._end_gap(now_ns)
             symbol = str(item.symbol)
-            if not self._unanswered.says_yes:
+            if self._unanswered.is_unproven and not self._unanswered.says_yes:
                 self._unanswered.proved(symbol)
             return self._books.checked(item, symbol, now_ns, wall_ms)
         if isinstance(item, _CONTROL) and (reply := self._dialect.reply(item)) is not None:
