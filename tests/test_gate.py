@@ -392,6 +392,14 @@ class TestBooks:
         session.tick(3 * S)
         assert self.begin(session, base(100), 3 * S).is_valid
 
+    def test_updates_older_than_a_quiet_book_bring_another_base(self, session):
+        """None may come for long that would tell that it is not there any more."""
+        book = self.begin(session, base(100))
+        assert session.receive(push(50, 50), 5 * S, WALL_MS) is None
+        assert not book.is_valid
+        assert [name for name, _ in events(session)] == ["cleared", "error"]
+        assert self.begin(session, base(50), 6 * S).is_valid
+
     def test_no_more_updates_are_kept_than_so_many(self, session):
         for number in range(KEPT_FRAMES + 5):
             session.receive(push(101 + number, 101 + number), S, WALL_MS)

@@ -127,16 +127,19 @@ class Books:
 
     def _fell_behind(self, book: OrderBook, symbol: str, now_ns: int) -> None:
         """A frame was not newer than its book, which is nothing yet."""
-        self._behind[symbol] = self._behind.get(symbol, 0) + 1
-        if now_ns - book.recv_ns > BEHIND_NS:
+        behind = self._behind[symbol] = self._behind.get(symbol, 0) + 1
+        topic = self._topics.of_book(symbol) if book.version is not None else None
+        is_wrong = now_ns - book.recv_ns > BEHIND_NS
+        if topic is not None and behind >= BEHIND:  # but a base may well be ahead of the updates
+            is_wrong |= self._dialect.base(symbol, topic.payload) is None
+        if not is_wrong:
+            return
+        error = VenueError(f"frames of {symbol} are older than its book", venue=self._dialect.venue)
+        if topic is not None:  # it goes on from what it holds, so that the next will not do
+            self._break(symbol, error, now_ns)
+        else:
             self._clear(book)
-            older = f"frames of {symbol} are older than its book"
-            self._report(VenueError(older, venue=self._dialect.venue))
-        elif book.version is not None and self._behind[symbol] >= BEHIND:
-            topic = self._topics.of_book(symbol)
-            if topic is not None and self._dialect.base(symbol, topic.payload) is None:
-                older = f"{BEHIND} frames of {symbol} in a row are older than its book"
-                self._break(symbol, VenueError(older, venue=self._dialect.venue), now_ns)
+            self._report(error)
 
     def missed(self, frame: bytes | memoryview, error: GapError, now_ns: int) -> None:
         """An update does not follow its book: it has to be whole again first."""
