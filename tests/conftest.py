@@ -13,9 +13,14 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 
 pytest.register_assert_rewrite("both")
+
+# A case that a busy machine keeps waiting for a fifth of a second is no failure.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_finish():
