@@ -281,7 +281,8 @@ cdef class Cells(Message):
                         number = number_in(&self.cells[attribute.cell], attribute.kind)
                         if not isnan(number):
                             return number
-                    return value_of(self, <Field>attribute.field)
+                    return value_in(
+                        self, <Field>attribute.field, attribute.cell, attribute.kind)
                 if attribute.name == NULL:
                     break
                 place = (place + 1) & (PLACES - 1)
@@ -525,15 +526,20 @@ cdef str text_of(Cells record, Cell* cell):
 
 cdef object value_of(Cells record, Field field):
     cdef Shape shape = shape_of_row(record)
-    cdef int i = shape.cells[field.place], kind
+    cdef int i = shape.cells[field.place]
+    return value_in(record, field, i, ANYTHING if i == NO_CELL else shape.c.kind[i])
+
+
+cdef object value_in(Cells record, Field field, int i, int kind):
+    """The value of an attribute, of which is known where it is in such rows, and what."""
     cdef Cell* cell
     cdef double number
     if i == NO_CELL:
         return derived_value(record, field)
-    cell, kind = &record.cells[i], shape.c.kind[i]
+    cell = &record.cells[i]
     if kind <= QUOTE:
         number = number_in(cell, kind)
-        return shape.nothing if isnan(number) else number
+        return (<Shape>record.shape).nothing if isnan(number) else number
     if cell.n == 0:
         return None
     if kind == FLAG:
