@@ -13,7 +13,9 @@ from venue_server import Peer, VenueServer
 KEY = "gate-test-key"
 SECRET = "gate-test-secret-0123456789"
 BOOK = "options.order_book_update"
-PRIVATE = ("options.orders", "options.positions", "options.balances", "options.portfolio")
+PRIVATE = tuple(
+    f"options.{name}" for name in ("orders", "usertrades", "positions", "balances", "portfolio")
+)
 
 
 class GateServer(VenueServer):

@@ -1,8 +1,11 @@
 """The market maker among the examples: what it quotes, what it adds up, and a whole run."""
 
 import json
+from concurrent.futures import Future
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +19,7 @@ MAKER = Path(__file__).parent.parent / "examples" / "market_maker"
 with pytest.MonkeyPatch.context() as path:
     path.syspath_prepend(MAKER)
     import ledger
+    import maker
     import quotes
 
 PERPETUAL = Instrument(
@@ -23,6 +27,27 @@ PERPETUAL = Instrument(
 )
 LIMITS = quotes.Limits(Decimal("0.05"), Decimal("0.15"), half_spread=0.0004)
 BUY, SELL = Side.BUY, Side.SELL
+
+
+def test_an_order_that_is_answered_while_it_is_looked_for_is_not_forgotten():
+    """The tracker is looked at, then the order is sent and taken, and then its request is done: an
+    order that stands, and a second one would be placed beside it."""
+    target = maker.Target(PERPETUAL, LIMITS)
+    order: Any = SimpleNamespace(filled_qty=Decimal(0), is_open=True)
+    future: Future[None] = Future()
+    tracker: Any = SimpleNamespace()
+    client: Any = SimpleNamespace(submit=lambda verb, **arguments: future)
+    stream: Any = SimpleNamespace(orders=tracker, store={})
+    made = maker.Maker(client, stream, {"BTCUSD": target}, {})
+    made._place(target, BUY, quotes.Quote(Decimal(1), Decimal(1)))
+
+    def first_look(product, client_order_id):
+        tracker.get = lambda product, client_order_id: order
+        future.set_result(None)
+
+    tracker.get = first_look
+    made._view("BTCUSD", BUY)
+    assert made._view("BTCUSD", BUY) == [order]
 
 
 class TestQuotes:

@@ -235,6 +235,17 @@ class TestOutcomes:
         assert kinds(tracker.step(step("refused", error=OrderRejected("duplicate", 10577)))) == []
         assert tracker[7].standing is Standing.OPEN
 
+    def test_the_refusal_of_a_second_copy_says_nothing_of_the_first(self, tracker):
+        """Refused may be the copy because the first one is there."""
+        tracker.step(step("sent"))
+        tracker.step(step("unknown", error=TransportError("gone")))
+        tracker.step(step("sent"))
+        tracker.step(step("refused", error=OrderRejected("the id is taken")))
+        assert tracker[7].standing is Standing.UNKNOWN
+        assert tracker.doubtful() == [tracker[7]]
+        tracker.step(step("absent"))
+        assert tracker.open() == []
+
     def test_a_modification_on_its_way(self, tracker):
         tracker.feed(order_push(5, NEW, 1000))
         change = asked(None, order_id=5, qty="2", price="11")
@@ -431,6 +442,21 @@ class TestCallbacks:
         assert len(heard) == 1
         assert isinstance(errors[0], ZeroDivisionError)
         assert "raised" in caplog.text
+
+    def test_an_interrupt_in_one_does_not_silence_the_others(self, tracker):
+        """Ctrl-C may come in any callback, and whoever catches it wants to know of the end."""
+        kinds = []
+
+        def interrupted(event):
+            kinds.append(event.kind)
+            if len(kinds) == 1:
+                raise KeyboardInterrupt
+
+        tracker.on("any", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.feed(order_push(1, NEW, 1))
+        tracker.feed(order_push(1, CANCELED, 2))
+        assert kinds == ["opened", "canceled"]
 
     def test_what_a_callback_causes_is_told_after_it(self, tracker):
         heard = []

@@ -158,6 +158,21 @@ def test_fills_that_the_venue_does_not_tell_are_not_asked_for_for_ever(reconcile
     assert len([one for one in market.asked if one[0] == "trade_history"]) == TRIES
 
 
+def test_the_fills_of_each_gap_are_asked_for(reconciler, market, tracker):
+    """However many there were before, in the life of one order."""
+    market.open = [row(5)]
+    for number in range(1, TRIES + 3):
+        filled = Decimal(number) / 10
+        pushed = order_push(5, PARTIAL, LATEST_MS + number, ct=LATEST_MS, fq=str(filled))
+        tracker.feed(pushed)
+        fill = {"orderId": 5, "symbol": OPTION, "qty": "0.1", "price": "10"}
+        told = [fill | {"tradeId": 50 + each} for each in range(number)]
+        market.fills = decode_rest(Fill, json.dumps(told))
+        gap(reconciler)
+        reconciler.reconcile("options")
+        assert sum(one.exact("qty") for one in tracker.fills(tracker[5])) == filled
+
+
 def test_it_is_current_when_every_product_is(reconciler):
     assert not reconciler.is_current  # nobody has said that it is connected
     gap(reconciler)

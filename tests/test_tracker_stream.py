@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import threading
 import time
 from decimal import Decimal
 
@@ -383,6 +384,29 @@ class TestTrack:
         with client_to(exchange) as client:
             stream.track(client)  # and may be asked again
         stream.close()
+
+    def test_a_closed_stream_is_told_of_no_more_orders(self, exchange, client):
+        """Nothing would ever end them there, however many come."""
+        with stream_to(exchange) as stream:
+            stream.track(client).wait(20)
+        market, symbol, lot, low, _ = terms_of(exchange, client, "options")
+        order = place(market, symbol, lot, low)
+        assert order.order_id not in stream.orders
+        assert stream.orders.open() == []
+
+    def test_one_that_is_closed_meanwhile_starts_no_thread(self, exchange, client, monkeypatch):
+        stream = stream_to(exchange).start()
+        summary = client.account.summary
+
+        def closing():
+            stream.close()
+            return summary()
+
+        monkeypatch.setattr(client.account, "summary", closing)
+        with pytest.raises(UsageError, match="closed"):
+            stream.track(client)
+        names = {thread.name for thread in threading.enumerate()}
+        assert "coincall-fast reconciler" not in names
 
     def test_its_thread_ends_with_the_stream(self, exchange, client):
         with stream_to(exchange) as stream:

@@ -79,10 +79,12 @@ class Maker:
         """The orders of a side that may still be filled, unknown ones among them; those that have
         ended go into the position."""
         product, views = self._targets[symbol].instrument.product, []
+        # Before the tracker is looked at: what has been answered by then, it has been told of.
+        is_asked = (symbol, side) in self._asked
         for client_order_id in list(self._orders.get((symbol, side), ())):
             view = self._tracker.get(product, client_order_id=client_order_id)
             if view is None:
-                if (symbol, side) not in self._asked:  # it was refused before it could be sent
+                if not is_asked:  # it was refused before it could be sent
                     self._orders[symbol, side].remove(client_order_id)
             elif view.is_open:
                 views.append(view)

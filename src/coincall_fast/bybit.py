@@ -128,6 +128,8 @@ class Dialect(_Dialect):
         rows = self._edition.topics
         self._rows = {row.data_type: row for row in rows}
         self.book_types = frozenset(row.data_type for row in rows if row.channel is Channel.BOOK)
+        said = {row.channel for row in rows}  # that of 2022 has no channel of the account's balance
+        self.private = tuple(channel for channel in _Dialect.private if channel in said)
 
     def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials | None:
         given = Hidden(api_key=api_key or "", api_secret=api_secret or "")

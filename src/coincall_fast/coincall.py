@@ -61,6 +61,7 @@ class Dialect(_Dialect):
     book_types = frozenset({"orderBook"})
     # The page of today signs "apiKey=", that of 2023 "uuid="; both were seen to work (section 1.2).
     spellings = ("apiKey", "uuid")
+    has_client = True
     # The snapshots of positions, a second apart, may leave out those that have been closed.
     private = (
         Channel.ORDERS,

@@ -94,6 +94,8 @@ class Dialect(_Dialect):
         if edition not in ("seed", "official"):
             raise UsageError(f"edition is seed or official, not {edition!r}")
         self._is_official = edition == "official"
+        if not self._is_official:  # the seed has no channel of fills
+            self.private = (Channel.ORDERS, Channel.POSITIONS, Channel.ACCOUNT)
         self._rest_url = rest_url
 
     def credentials(self, api_key: str | None, api_secret: str | None) -> Credentials | None:

@@ -219,10 +219,11 @@ class Client:
 
     # ---------------------------------------------------------------- what becomes of orders
 
-    def on_step(self, callback: Callable[[Step], object]) -> None:
+    def on_step(self, callback: Callable[[Step], object]) -> Callable[[], None]:
         """Has every step of every order told to a callback: on the thread of the call that it is a
-        step of, or of the watch for late orders. One that raises is logged, and ends nothing."""
-        self._steps.add(callback)
+        step of, or of the watch for late orders. One that raises is logged, and ends nothing.
+        Returns what, when it is called, has it told no more."""
+        return self._steps.add(callback)
 
     def heard(self, order: Order) -> None:
         """Tells the client of an order that was seen, as a push of a stream shows it. It ends the

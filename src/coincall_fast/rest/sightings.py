@@ -8,6 +8,7 @@ is followed from before it leaves.
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from ..message import Order
 from ..steps import Step
@@ -107,10 +108,20 @@ class Steps:
     """Who wants to know what becomes of orders. Any thread may use it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # over the replacing of what follows
         self._callbacks: tuple[Callable[[Step], object], ...] = ()
 
-    def add(self, callback: Callable[[Step], object]) -> None:
-        self._callbacks = (*self._callbacks, callback)
+    def add(self, callback: Callable[[Step], object]) -> Callable[[], None]:
+        """Returns what ends it, which may be called again."""
+        kept = partial(callback)  # an object of its own: one callback may be added twice
+
+        def end() -> None:
+            with self._lock:
+                self._callbacks = tuple(one for one in self._callbacks if one is not kept)
+
+        with self._lock:
+            self._callbacks = (*self._callbacks, kept)
+        return end
 
     def tell(self, step: Step) -> None:
         """Tells everybody; who raises ends nothing, least of all the way of an order."""

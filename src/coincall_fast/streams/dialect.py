@@ -104,7 +104,9 @@ class Dialect:
     wire: Wire
     products: tuple[str, ...]
     book_types: frozenset[str]  # data types of order books
+    # What a tracker of one's own orders is fed with.
     private: tuple[str, ...] = (Channel.ORDERS, Channel.FILLS, Channel.POSITIONS, Channel.ACCOUNT)
+    has_client = False  # whether orders are sent from here, and REST is asked for them
     spellings: tuple[str, ...] = ("",)  # of the signed address
     requests_per_s: int = 100  # and connection, heartbeats included
     quiet_ns: int = 5 * SECOND_NS  # so much silence brings a heartbeat

@@ -42,11 +42,10 @@ class Listeners:
         self._inboxes: tuple[Inbox, ...] = ()
         self._lock = threading.RLock()  # over the replacing of the three
 
-    def add(self, event: str, callback: Callback, *, first: bool = False) -> None:
-        """Calls it after those that are there, or before them."""
+    def add(self, event: str, callback: Callback) -> None:
+        """Calls it after those that are there."""
         with self._lock:
-            others = self._callbacks.get(event, ())
-            self._callbacks[event] = (callback, *others) if first else (*others, callback)
+            self._callbacks[event] = (*self._callbacks.get(event, ()), callback)
             if event == Channel.BOOK or event in self._names.book_types:
                 self._of_books = (*self._of_books, callback)
 

@@ -43,7 +43,7 @@ class Trader(Protocol):
 
     account: Any
 
-    def on_step(self, callback: Callable[[Step], object]) -> object: ...
+    def on_step(self, callback: Callable[[Step], object]) -> Callable[[], object]: ...
 
     def heard(self, order: Order) -> object: ...
 
@@ -99,6 +99,9 @@ class Stream:
         self._tracker: OrderTracker | None = None
         self._reconciler: Reconciler | None = None
         self._client: Trader | None = None  # that is told of orders
+        self._untrack: Callable[[], object] | None = None  # has it tell of its steps no more
+        for own in OWN:  # before anybody else
+            self._listeners.add(own, self._hear)
         rest_url = self.dialect.rest_url(env)
         self._fetcher = Fetcher(rest_url, self.dialect.venue) if rest_url else None
         self._is_started = False
@@ -177,6 +180,8 @@ class Stream:
             self._recorder.end(0.2)
         if self._reconciler is not None:
             self._reconciler.close()
+        if self._untrack is not None:  # or each order of the client's would stay open for ever
+            self._untrack()
         self._tell_state(self.state)
         self._listeners.end_iterations()
 
@@ -361,18 +366,22 @@ class Stream:
     def orders(self) -> OrderTracker:
         """The tracker of one's own orders, positions and balances, fed before other callbacks.
 
-        Its first use subscribes to all private channels of the stream's products. It knows what it
-        is told from then on; what there was before, and what happens while there is no connection,
-        REST must tell: see `track`.
+        Its first use subscribes to all private channels of the stream's products; UsageError where
+        there are no keys. It knows what it is told from then on; what there was before, and what
+        happens while there is no connection ("gap"), REST must tell: see `track`, which only
+        Coincall has.
         """
         with self._lock:
             if self._tracker is None:
                 self._tracker = OrderTracker(on_error=self._report)
-                for own in OWN:
-                    self._listeners.add(own, self._hear, first=True)
-                for channel in () if self._listeners.is_closed else self.dialect.private:
-                    if not self._links.keys().isdisjoint(self.dialect.data_types(channel, None)):
-                        self.subscribe(channel)
+                try:
+                    for channel in () if self._listeners.is_closed else self.dialect.private:
+                        data_types = self.dialect.data_types(channel, None)
+                        if not self._links.keys().isdisjoint(data_types):
+                            self.subscribe(channel)
+                except BaseException:  # not one that nobody would ever tell anything
+                    self._tracker = None
+                    raise
             return self._tracker
 
     def _hear(self, message: Message) -> None:
@@ -388,8 +397,11 @@ class Stream:
         Asks REST for all that stands, and returns what it came to: place no order before. From then
         on a thread of the stream asks again whenever a connection is there anew, and for orders
         that nobody knows of; placing goes on meanwhile. What is returned can `wait` until all of
-        that is done. Raises what REST raises; then it may be called again.
+        that is done. Raises what REST raises; then it may be called again. With the stream it
+        ends, and the client tells no more. Raises UsageError for a venue without a `Client`.
         """
+        if not self.dialect.has_client:
+            raise UsageError(f"there is no Client for {self.dialect.venue}, which could be tracked")
         if self._listeners.is_closed:
             raise UsageError("the stream is closed")
         tracker = self.orders
@@ -400,8 +412,10 @@ class Stream:
         with self._lock:
             if self._reconciler is not None:
                 raise UsageError("the stream tracks a client already")
+            if self._listeners.is_closed:  # while REST was asked
+                raise UsageError("the stream is closed")
             self._reconciler, self._client = reconciler, client
-        client.on_step(tracker.step)
+            self._untrack = client.on_step(tracker.step)
         self._listeners.add("confirmed", reconciler.confirmed)
         self._listeners.add("lost", reconciler.lost)
         reconciler.start()

@@ -62,7 +62,7 @@ def happened(
     told = None if before is None else before.state
     is_known = after.state is not None or after.standing is Standing.OPEN
     was_known = told is not None or was is Standing.OPEN
-    is_refused = after.standing is Standing.ENDED and after.state not in _ENDS
+    is_refused = after.standing is Standing.ENDED and _end(after) is EventKind.REJECTED
     is_back = was is Standing.UNKNOWN and after.standing is Standing.OPEN
     if is_known and not is_refused and (is_back or not was_known):
         is_late = was is Standing.ENDED
@@ -77,8 +77,16 @@ def happened(
     if after.standing is Standing.UNKNOWN:
         yield OrderEvent(EventKind.UNKNOWN, after)
     elif after.standing is Standing.ENDED:
-        kind = _ENDS.get(after.state) if isinstance(after.state, OrderState) else None
-        yield OrderEvent(kind or EventKind.REJECTED, after)
+        yield OrderEvent(_end(after), after)
+
+
+def _end(order: TrackedOrder) -> EventKind:
+    """How it has ended. Some words of other venues tell that it has, not how: then its fills do."""
+    if isinstance(order.state, str):
+        is_whole = order.qty is not None and order.filled_qty >= order.qty
+        return EventKind.FINISHED if is_whole else EventKind.CANCELED
+    kind = _ENDS.get(order.state) if isinstance(order.state, OrderState) else None
+    return kind or EventKind.REJECTED
 
 
 def _terms(order: TrackedOrder) -> tuple[Decimal | None, Decimal | None]:

@@ -7,7 +7,7 @@ end is an end, and a message that is older than what is known changes nothing th
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import CoincallFastError, DecodeError
 from ..message import Fill, Order
@@ -48,12 +48,13 @@ class TrackedOrder:
     All amounts are exact. ``state`` is the venue's word, None before it has said one.
     ``is_foreign``: no client that tells the tracker has sent it. ``changes`` are modifications, and
     ``is_canceling`` says that a cancellation is, on their way. ``ts_ms`` is the venue's time of the
-    latest that it told; ``error`` why an order was refused, or is unknown.
+    latest that it told; ``error`` why an order was refused, or is unknown. Ids are ints, of other
+    venues than Coincall texts.
     """
 
     product: str
-    order_id: int | None
-    client_order_id: int | None
+    order_id: Any
+    client_order_id: Any
     symbol: str | None
     side: Side | int | None
     order_type: OrderType | int | None
@@ -108,8 +109,8 @@ class Life:
 
     def __init__(self, product: str, *, is_foreign: bool) -> None:
         self.product = product
-        self.order_id: int | None = None
-        self.client_order_id: int | None = None
+        self.order_id: Any = None
+        self.client_order_id: Any = None
         self.symbol: str | None = None
         self.side: Side | int | None = None
         self.order_type: OrderType | int | None = None
@@ -127,6 +128,7 @@ class Life:
         self.fills: dict[object, Fill] = {}
         self.last_price: Decimal | None = None  # of what was filled last, where it was told
         self.is_doubtful = False  # the venue should be asked how it stands
+        self.is_again = False  # sent once more, while nobody knew what had become of it
         self.touched = 0  # the number of the last message or step about it
         self.told_ms: int | None = None  # the latest time that an `Order` told
         self._filled_ms: int | None = None  # ... and that a `Fill` did
@@ -261,7 +263,7 @@ class Life:
             state = OrderState.NEW
         if self.is_told and self.has_ended:
             return
-        if isinstance(state, OrderState) and state.is_terminal:
+        if order.is_terminal:
             self._end(state)
             return
         # A push that tells nothing new does not end a doubt; an answer to a question does.
@@ -307,10 +309,10 @@ class Life:
 
     def _stand(self) -> None:
         self.standing = Standing.OPEN
-        self.is_doubtful = False
+        self.is_doubtful = self.is_again = False
         self.error = None
 
-    def _end(self, state: OrderState | None) -> None:
+    def _end(self, state: OrderState | int | None) -> None:
         if state is not None:
             self.state = state
             self.error = None
@@ -333,8 +335,12 @@ class Life:
 
     def refuse(self, error: CoincallFastError | None) -> None:
         """It is not there and will not be; unless the venue has taken it or told of it: then what
-        was refused is another one of the same id."""
-        if not self.is_told and self.standing is not Standing.OPEN:
+        was refused is another one of the same id; and of one that was sent twice, that says
+        nothing of the first."""
+        if self.is_again:
+            self.is_again = False
+            self.lose(error)
+        elif not self.is_told and self.standing is not Standing.OPEN:
             self._end(None)
             self.error = error
 

@@ -74,10 +74,10 @@ class Reconciler(threading.Thread):
         self._since_ms: dict[str, int | None] = {}  # the last push before the gap
         self._again_s: dict[str, float] = {}  # when what was told late is asked for
         self._is_lost = set(markets)  # products without a connection, as far as we were told
-        # Of orders whose fills were not all told, how much is too old to be asked for, and how
-        # often the rest was; for one asking thread at a time.
+        # Of orders whose fills were not all told, how much is too old to be asked for, and of which
+        # amount the rest was asked for, and how often; for one asking thread at a time.
         self._old: dict[int | None, Decimal] = {}
-        self._tries: dict[int | None, int] = {}
+        self._tries: dict[int | None, tuple[Decimal, int]] = {}
         self._is_closing = False
         self._error: CoincallFastError | None = None
 
@@ -172,13 +172,14 @@ class Reconciler(threading.Thread):
 
     def _fetch_fills(self, product: str) -> None:
         """The fills of what was filled unheard of, one by one: their prices are money."""
-        wanted = {
-            order.order_id: order.created_ms
-            for order in self._tracker.incomplete(product)
-            if order.created_ms is not None
-            and order.filled_qty != self._old.get(order.order_id)
-            and self._tries.get(order.order_id, 0) < TRIES
-        }
+        wanted, tries = {}, {}
+        for order in self._tracker.incomplete(product):
+            filled, tried = self._tries.get(order.order_id, (order.filled_qty, 0))
+            tried = tried if filled == order.filled_qty else 0  # there is more to be asked for
+            is_old = order.filled_qty == self._old.get(order.order_id)
+            if order.created_ms is not None and not is_old and tried < TRIES:
+                wanted[order.order_id] = order.created_ms
+                tries[order.order_id] = order.filled_qty, tried + 1
         if not wanted:
             return
         latest_ms = max(self._tracker.latest_ms(product) or 0, *wanted.values())
@@ -186,8 +187,7 @@ class Reconciler(threading.Thread):
         for fill in self._markets[product].trade_history(start_ms=start_ms):
             if fill.order_id in wanted:
                 self._tracker.feed(fill, product)
-        for order_id in wanted:
-            self._tries[order_id] = self._tries.get(order_id, 0) + 1
+        self._tries |= tries
 
     # ---------------------------------------------------------------- its thread
 

@@ -1,11 +1,19 @@
 """What steps of one's own requests, and rows of a list, mean for what is known of an order."""
 
 from ..errors import OrderNotFound
-from ..message import Order
+from ..message import Fill, Order
 from ..steps import Stage, Step
-from .orders import Life
+from .orders import Life, Standing
 
-__all__ = ["listed", "stepped"]
+__all__ = ["is_trade", "listed", "stepped"]
+
+# Of Bybit's `execType`: what is booked without an order, https://bybit-exchange.github.io/docs/v5/enum
+_BOOKINGS = frozenset({"delivery", "funding", "settle"})
+
+
+def is_trade(fill: Fill) -> bool:
+    """Whether it is one of an order; some venues book deliveries and funding as executions."""
+    return (fill.execution_type or "").lower() not in _BOOKINGS
 
 
 def stepped(life: Life, step: Step) -> None:
@@ -22,9 +30,14 @@ def stepped(life: Life, step: Step) -> None:
 def _placed(life: Life, step: Step) -> None:
     life.ask(step.order)
     match step.stage:
+        case Stage.SENT:
+            life.is_again = life.standing is Standing.UNKNOWN and not life.is_told
         case Stage.TAKEN:
             life.take()
-        case Stage.REFUSED | Stage.ABSENT:
+        case Stage.ABSENT:
+            life.is_again = False
+            life.refuse(step.error)
+        case Stage.REFUSED:
             life.refuse(step.error)
         case Stage.UNKNOWN if not life.is_told:
             life.lose(step.error)

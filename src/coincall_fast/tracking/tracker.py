@@ -23,7 +23,7 @@ from .holdings import Holdings, signed_qty
 from .net import net
 from .orders import Life, Standing, TrackedOrder
 from .register import Register
-from .rules import listed, stepped
+from .rules import is_trade, listed, stepped
 
 __all__ = ["OrderTracker", "Reconciliation"]
 
@@ -92,7 +92,7 @@ class OrderTracker:
             self._holdings.hear(message, self._count)
         elif isinstance(message, Account):
             self._holdings.hear_account(message)
-        elif isinstance(message, Order | Fill):
+        elif isinstance(message, Order) or (isinstance(message, Fill) and is_trade(message)):
             if message.ts_ms is not None and message.dt is not None:
                 latest_ms = self._latest_ms.get(product, 0)
                 self._latest_ms[product] = max(message.ts_ms, latest_ms)
@@ -234,7 +234,7 @@ class OrderTracker:
             lives = self._known.lives() if symbol is None else self._known.open.get(symbol, ())
             return [self._known.views[life] for life in lives]
 
-    def __getitem__(self, order_id: int) -> TrackedOrder:
+    def __getitem__(self, order_id: int | str) -> TrackedOrder:
         """By the client's order id, else by the venue's. Raises KeyError, and UsageError where it
         names one order of each product."""
         with self._lock:
@@ -253,8 +253,8 @@ class OrderTracker:
         self,
         product: str,
         *,
-        order_id: int | None = None,
-        client_order_id: int | None = None,
+        order_id: int | str | None = None,
+        client_order_id: int | str | None = None,
     ) -> TrackedOrder | None:
         """An order of a product, by either id; None where there is none."""
         with self._lock:
@@ -324,20 +324,26 @@ class OrderTracker:
                 if self._is_telling or not self._untold:
                     return
                 self._is_telling, told = True, self._untold.popleft()
-            names = (told.kind, "any") if isinstance(told, OrderEvent) else (RECONCILED,)
-            for name in names:
-                for callback in self._callbacks.get(name, ()):
-                    try:
-                        callback(told)
-                    except Exception as error:
-                        log.exception("a callback for %s orders raised", name)
-                        if self._on_error is not None:
-                            self._on_error(error)
-            self._is_telling = False
+            try:
+                self._call(told)
+            finally:  # an interrupt ends this thread's telling alone
+                self._is_telling = False
+
+    def _call(self, told: OrderEvent | Reconciliation) -> None:
+        names = (told.kind, "any") if isinstance(told, OrderEvent) else (RECONCILED,)
+        for name in names:
+            for callback in self._callbacks.get(name, ()):
+                try:
+                    callback(told)
+                except Exception as error:
+                    log.exception("a callback for %s orders raised", name)
+                    if self._on_error is not None:
+                        self._on_error(error)
 
     def orphan(self) -> None:
         """In a child after a fork: the lock may be held by a thread that is not here."""
         self._lock = threading.RLock()
+        self._is_telling = False
 
 
 def _product_of(message: Any) -> str:
