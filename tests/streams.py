@@ -9,7 +9,7 @@ import time
 from coincall_fast import Stream
 from model_book import Model
 
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 SECRET = "the-very-secret"  # a global, so that no frame of a test has it among its locals
 
 
