@@ -150,7 +150,7 @@ cdef int add_spelling(Rules* rules, str opening, str between, str closing) excep
     spelling.closing = ord(closing[spelling.quoted])
     rules.spellings += set_token(&spelling.opening, opening) and set_token(
         &spelling.between, between)
-    spelling.room = spelling.opening.n + spelling.between.n + NUMBERS
+    spelling.room = spelling.opening.n + max(SEARCHED, spelling.between.n + NUMBERS)
     return 0
 
 

@@ -32,7 +32,7 @@ cdef extern from "_json.h" nogil:
     Bytes skip_value(Source* s, Bytes p, int depth)
 
 cdef extern from "_plain.h" nogil:
-    enum: HAS_QUOTED_LEVEL, TOKEN, PLAIN, NUMBERS
+    enum: HAS_QUOTED_LEVEL, TOKEN, PLAIN, NUMBERS, SEARCHED
     ctypedef struct Token:
         unsigned char text[TOKEN]
         unsigned char mask[TOKEN]

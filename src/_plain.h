@@ -41,6 +41,7 @@ enum {
     TOKEN = 16,
     PLAIN = 18,   /* bytes that plain_number() may read */
     NUMBERS = 43, /* bytes that quoted_level() may read besides the tokens */
+    SEARCHED = 50, /* ... and at least behind the opening: where it looks for quotes */
     BEFORE = 16, /* bytes that plain_decimal() and plain_integer() may read before a number */
     BEHIND = 20, /* ... and from the quote before it on */
 };
@@ -54,7 +55,7 @@ typedef struct {
 typedef struct {
     Token opening, between;
     int quoted; /* whether the size is in quotes; the price of a plain level always is */
-    int room;   /* bytes that quoted_level() may read: the tokens and NUMBERS */
+    int room;   /* bytes that quoted_level() may read */
     unsigned char closing; /* what follows the size, and the quote behind it if it has one */
 } Spelling;
 

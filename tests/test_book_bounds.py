@@ -14,6 +14,7 @@ import pytest
 
 from coincall_fast import BookStore, OrderBook
 from coincall_fast.errors import CoincallFastError
+from coincall_fast.wire import BYBIT, BYBIT_V5, GATE, Wire
 from model_book import observe
 from strategies import ASKS, ODD_NUMBERS, book_frame, levels
 
@@ -67,6 +68,58 @@ def test_no_prefix_is_read_past_its_end(page: memoryview, frame: bytes) -> None:
         assert observe(at_the_edge) == observe(anywhere)
         with contextlib.suppress(CoincallFastError):
             BookStore().feed(page[PAGE - end :])
+
+
+def rows(pattern: str, *numbers: tuple[str, str]) -> str:
+    return ",".join(pattern % number for number in numbers)
+
+
+def of_v5(kind: str, u: int, *levels: tuple[str, str]) -> bytes:
+    body = f'"u":{u},"b":[{rows(PAIR, *levels)}],"a":[]'
+    return f'{{"topic":"orderbook.25.X","type":"{kind}","ts":1,"data":{{{body}}}}}'.encode()
+
+
+def of_v1(kind: str, version: int, key: str, *levels: tuple[str, str]) -> bytes:
+    body = f'"version":"{version}","dataType":"{kind}","{key}":[{rows(ROW, *levels)}]'
+    topic = '"topic":"delta.orderbook100.X","creationTime":1'
+    return f'{{"id":"1",{topic},"data":{{{body}}}}}'.encode()
+
+
+def of_gate(kind: str, first: int, u: int, *levels: tuple[str, str]) -> bytes:
+    body = f'"t":1,"s":"X","U":{first},"u":{u},"b":[{rows(CONTRACTS, *levels)}],"a":[]'
+    head = '"time":1,"channel":"options.order_book_update"'
+    return f'{{{head},"event":"{kind}","result":{{{body}}}}}'.encode()
+
+
+PAIR, CONTRACTS = '["%s","%s"]', '{"p":"%s","s":%s}'
+ROW = '{"price":"%s","size":"%s","side":"Buy"}'
+SHORT = [(str(n), "1") for n in range(9, 1, -1)]
+LONG = [(f"{12345678 - n}.12345678", "12345678.1234567") for n in range(4)]
+WHOLES = [(str(n), str(n)) for n in range(9, 1, -1)]
+OF_VENUES: dict[str, tuple[Wire, bytes, bytes]] = {
+    "v5 short": (BYBIT_V5, of_v5("snapshot", 1, *SHORT), of_v5("delta", 2, *SHORT[2:])),
+    "v5 long": (BYBIT_V5, of_v5("snapshot", 1, *LONG), of_v5("delta", 2, *LONG[2:])),
+    "v1": (BYBIT, of_v1("NEW", 1, "orderBook", *SHORT), of_v1("CHANGE", 2, "update", *LONG)),
+    "gate": (GATE, of_gate("all", 1, 1, *WHOLES), of_gate("update", 2, 3, *WHOLES[3:])),
+}
+
+
+@pytest.mark.parametrize("venue", OF_VENUES)
+def test_no_prefix_of_another_venue_is_read_past_its_end(page: memoryview, venue: str) -> None:
+    """Its whole book, and a change behind it: short levels leave the least room behind them."""
+    wire, whole, change = OF_VENUES[venue]
+    for before, frame in ((b"", whole), (whole, change)):
+        for end in range(len(frame) + 1):
+            page[PAGE - end :] = frame[:end]
+            at_the_edge, anywhere = OrderBook(wire=wire), OrderBook(wire=wire)
+            for book, given in (at_the_edge, page[PAGE - end :]), (anywhere, frame[:end]):
+                if before:
+                    book.apply(before)
+                with contextlib.suppress(CoincallFastError):
+                    book.apply(given)
+            assert observe(at_the_edge) == observe(anywhere)
+        assert at_the_edge.is_valid
+        assert at_the_edge.bid_count
 
 
 @pytest.mark.parametrize(("offset", "survives"), [(-1, True), (0, False)], ids=["inside", "behind"])
