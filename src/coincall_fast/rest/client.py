@@ -66,7 +66,7 @@ class Client:
     to `rate_wait_s`, then RateLimited is raised and nothing sent. Of a "cancel" among them, what
     cancels many orders at once keeps a share.
 
-    What trades goes over connections of our own, which cost a fifth of what requests does. With an
+    What trades goes over connections of our own, which cost far less than requests does. With an
     `adapter` of requests (``requests.adapters.HTTPAdapter()``, or one of yours) everything goes
     through that one, whose connections are not shared with a child after a fork; `is_sent` is then
     true unless it can be ruled out, and dialling has no deadline but connect_s for each address.
